@@ -1,0 +1,79 @@
+"""The configuration of the store."""
+
+from dataclasses import dataclass
+
+from aiscli.context import CliContext
+from aiscli.exitcodes import ExitCode
+from aiscli.output import Column
+from aiscore.errors import InvalidArgumentError
+
+__all__ = ["ConfigRequest", "run_config"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRequest:
+    """A section to show, or changes: words as typed."""
+
+    words: tuple[str, ...] = ()
+
+
+def run_config(context: CliContext, request: ConfigRequest) -> ExitCode:
+    """Show the configuration or a section; with `KEY=VALUE` change it, as a whole or not at all."""
+    words = request.words
+    if not words:
+        return _show(context, "")
+    if len(words) == 1 and "=" not in words[0] and not words[0].lstrip().startswith("{"):
+        return _show(context, words[0])
+    return _set(context, words)
+
+
+def _show(context: CliContext, section: str) -> ExitCode:
+    from aiscore.model.sections import flatten, to_wire
+
+    config = context.transport.config()
+    wanted = section.lower()
+    shown = {key: value for key, value in flatten(config).items() if key.lower().startswith(wanted)}
+    if not shown:
+        heads = sorted({key.partition(".")[0] for key in flatten(config)})
+        raise InvalidArgumentError(
+            f'no configuration section "{section}"', hint=f"use one of: {', '.join(heads)}"
+        )
+    tree: dict[str, object] = to_wire(config)
+    if wanted:
+        tree = {
+            key: value
+            for key, value in tree.items()
+            if key.lower().startswith(wanted.partition(".")[0])
+        }
+    if context.output.options.format in {"csv", "jsonl"}:
+        rows = ({"property": key, "value": value} for key, value in shown.items())
+        context.output.table([Column("property"), Column("value")], rows)
+    else:
+        context.output.properties(tree, shown)
+    return ExitCode.OK
+
+
+def _set(context: CliContext, words: tuple[str, ...]) -> ExitCode:
+    from aiscore.model.assignments import parse_assignments
+    from aiscore.model.config import ClusterConfig
+    from aiscore.model.sections import flatten
+
+    changes = parse_assignments(ClusterConfig, words)
+    before = flatten(context.transport.config())
+    after = flatten(context.transport.set_config(changes))
+    changed = {
+        key: {"value": value, "was": before.get(key, "")}
+        for key, value in after.items()
+        if before.get(key) != value
+    }
+    lines = [
+        f'"{key}" set to: "{change["value"]}" (was: "{change["was"]}")'
+        for key, change in changed.items()
+    ]
+    done = (
+        "Cluster config updated"
+        if changed
+        else "Cluster config has these values already, nothing to do"
+    )
+    context.output.item({"changed": changed}, *lines, *([""] if lines else []), done)
+    return ExitCode.OK

@@ -1,0 +1,218 @@
+"""Options and arguments that several commands share, and those that all commands have."""
+
+from typing import Annotated
+
+import typer
+
+from aiscli.context import CliContext
+from aiscore.errors import InvalidArgumentError
+from aiscore.model.archive import ArchiveFormat, ArchiveMode
+from aiscore.model.byterange import ByteRange
+from aiscore.model.objects import Selection
+from aiscore.model.units import Units, parse_size
+
+__all__ = [
+    "ArchmimeOption",
+    "BucketArgument",
+    "ContinueOption",
+    "DryRunOption",
+    "ListOption",
+    "ObjectArgument",
+    "PrefixOption",
+    "ProgressOption",
+    "TemplateOption",
+    "WorkersOption",
+    "YesOption",
+    "common",
+    "make_selection",
+    "read_archmime",
+    "read_archmode",
+    "read_range",
+    "read_size",
+    "read_units",
+    "split_list",
+]
+
+BucketArgument = Annotated[
+    str, typer.Argument(metavar="BUCKET", help="ais://NAME, or a bare name.")
+]
+ObjectArgument = Annotated[
+    str, typer.Argument(metavar="BUCKET/OBJECT", help="ais://BUCKET/OBJECT.")
+]
+ListOption = Annotated[
+    str | None, typer.Option("--list", metavar="NAMES", help="Names, comma separated.")
+]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--template", metavar="TEMPLATE", help="Names by template: 'shard-{000..099}.tar'."
+    ),
+]
+PrefixOption = Annotated[
+    str | None, typer.Option("--prefix", metavar="PREFIX", help="Names that start with it.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to questions.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
+]
+ContinueOption = Annotated[
+    bool, typer.Option("--cont-on-err", help="Keep going; exit 5 if some items failed.")
+]
+ProgressOption = Annotated[bool, typer.Option("--progress", help="Show progress on a terminal.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--num-workers", metavar="N", help="Transfers at a time.")
+]
+ArchmimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--archmime", metavar="FORMAT", help="Archive format when the name does not tell."
+    ),
+]
+
+
+def common(
+    ctx: CliContext,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, or csv."),
+    ] = None,
+    json_output: Annotated[
+        bool, typer.Option("--json", "-j", help="Same as --output json.")
+    ] = False,
+    no_headers: Annotated[
+        bool, typer.Option("--no-headers", "-H", help="Tables and CSV without header.")
+    ] = False,
+    units: Annotated[
+        str | None, typer.Option("--units", metavar="UNITS", help="Sizes as iec, si, or raw.")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="Store to use; wins over AIS_ENDPOINT."),
+    ] = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail instead.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
+) -> None:
+    """Apply the options that every command has.
+
+    Raises:
+        InvalidArgumentError: unknown format or units, or two formats.
+    """
+    if json_output and output_format not in {None, "json"}:
+        raise InvalidArgumentError(
+            f"flags --json and --output {output_format} are mutually exclusive"
+        )
+    ctx.configure(
+        endpoint=endpoint,
+        output_format="json" if json_output else output_format,
+        headers=not no_headers,
+        units=read_units(units),
+        no_input=no_input,
+        no_color=no_color,
+    )
+
+
+def read_units(text: str | None) -> Units | None:
+    """Read `--units`.
+
+    Raises:
+        InvalidArgumentError: unknown.
+    """
+    if text is None:
+        return None
+    try:
+        return Units(text.lower())
+    except ValueError:
+        raise InvalidArgumentError(
+            f'invalid units "{text}"', hint=f"use one of: {', '.join(Units)}"
+        ) from None
+
+
+def read_size(text: str | None, flag: str, context: CliContext) -> int | None:
+    """Read a size such as `4MiB`; None when the flag is not given.
+
+    Raises:
+        InvalidArgumentError: not a size.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_size(text, context.output.options.units)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{flag}: {error.message}", hint=error.hint) from None
+
+
+def read_range(offset: str | None, length: str | None, context: CliContext) -> ByteRange | None:
+    """Read `--offset` and `--length`; a missing offset is 0, a missing length is up to the end.
+
+    Raises:
+        InvalidArgumentError: not sizes, or a length of zero.
+    """
+    if offset is None and length is None:
+        return None
+    return ByteRange(
+        offset=read_size(offset, "--offset", context) or 0,
+        length=read_size(length, "--length", context),
+    )
+
+
+def read_archmime(text: str | None) -> ArchiveFormat | None:
+    """Read `--archmime` or `--format`.
+
+    Raises:
+        InvalidArgumentError: unknown format.
+    """
+    return None if text is None else ArchiveFormat.parse(text)
+
+
+def read_archmode(text: str | None) -> ArchiveMode | None:
+    """Read `--archmode`.
+
+    Raises:
+        InvalidArgumentError: unknown mode.
+    """
+    if text is None:
+        return None
+    try:
+        return ArchiveMode(text.lower())
+    except ValueError:
+        raise InvalidArgumentError(
+            f'invalid archmode "{text}"', hint=f"use one of: {', '.join(ArchiveMode)}"
+        ) from None
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Names of a comma-separated list, blanks around them trimmed.
+
+    Raises:
+        InvalidArgumentError: no name at all.
+    """
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise InvalidArgumentError("the list of names is empty")
+    return names
+
+
+def make_selection(
+    names: str | None, template: str | None, prefix: str | None, *, everything: bool = False
+) -> Selection | None:
+    """The selection that the flags stand for; None without any.
+
+    Raises:
+        InvalidArgumentError: more than one of them.
+    """
+    given = {
+        "--list": names,
+        "--template": template,
+        "--prefix": prefix,
+        "--all": everything or None,
+    }
+    flags = [flag for flag, value in given.items() if value is not None]
+    if len(flags) > 1:
+        raise InvalidArgumentError(f"flags {' and '.join(flags)} are mutually exclusive")
+    if names is not None:
+        return Selection(names=split_list(names))
+    if template is not None:
+        return Selection(template=template)
+    if prefix is not None:
+        return Selection(prefix=prefix)
+    return Selection(everything=True) if everything else None

@@ -1,0 +1,101 @@
+"""What a command runs with: settings, output, prompts, and the transport, opened on first use."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, Self
+
+from aiscli.config import Setting, Settings
+from aiscli.output.base import Format, Output, OutputOptions
+from aiscli.output.prompt import Prompter
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from aiscore.model.units import Units
+    from aiscore.transport.base import Transport
+
+__all__ = ["CliContext"]
+
+
+class _HasObject(Protocol):
+    """What is used of a typer context."""
+
+    @property
+    def obj(self) -> object: ...
+
+
+class CliContext:
+    """State of one run. A context manager: leaving it closes the transport."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        output: Output | None = None,
+        stdin: TextIO | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.settings = settings
+        self.output = output or Output()
+        self.stdin = sys.stdin if stdin is None else stdin
+        self._transport = transport
+        self.prompt = Prompter(self.output, self.stdin, no_input=settings.no_input)
+
+    @classmethod
+    def of(cls, ctx: _HasObject) -> CliContext:
+        """The context that `main` made, out of typer's."""
+        assert isinstance(ctx.obj, cls)
+        return ctx.obj
+
+    @property
+    def transport(self) -> Transport:
+        """The store; opened on first use.
+
+        Raises:
+            AisError: the endpoint is malformed or the store cannot be opened.
+        """
+        if self._transport is None:
+            from aiscore.transport import open_transport
+
+            self._transport = open_transport(self.settings.endpoint.value or None)
+        return self._transport
+
+    def configure(
+        self,
+        *,
+        endpoint: str | None = None,
+        output_format: str | None = None,
+        headers: bool = True,
+        units: Units | None = None,
+        no_input: bool = False,
+        no_color: bool = False,
+    ) -> None:
+        """Lay the flags of a command over the settings.
+
+        Raises:
+            InvalidArgumentError: unknown output format.
+        """
+        if endpoint:
+            self.settings = replace(self.settings, endpoint=Setting(endpoint, "--endpoint"))
+        chosen = output_format or self.settings.output_format.value or Format.TABLE
+        self.output.options = OutputOptions(
+            format=Format.read(chosen),
+            headers=headers,
+            units=units,
+            color=not (no_color or self.settings.no_color),
+        )
+        self.prompt.no_input = no_input or self.settings.no_input
+
+    def close(self) -> None:
+        """Close what was opened; safe to repeat."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

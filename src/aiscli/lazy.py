@@ -1,0 +1,185 @@
+"""Commands that are imported when they run: the bridge between the command tree and typer.
+
+A group knows its children as (name, help line, target); the module of a target is imported when
+that command is run, completed, or asked for help, never for the help of its group. Every command
+gets the common options of `aiscli.commands.options.common`, unless it has an option of the same
+spelling itself.
+"""
+
+# `Any` stands for typer's private copy of click (contexts, parameters, formatters): it has no
+# public name.
+# ruff: noqa: ANN401
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from aiscli.argv import Flag, normalise
+from aiscli.commands.options import common
+from aiscli.context import CliContext
+from aiscli.exitcodes import PipeClosedError
+from aiscli.tree import Branch, Leaf
+from aiscore.errors import InvalidArgumentError
+
+__all__ = ["LazyGroup", "build_command"]
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class LazyCommand(TyperCommand):
+    """A command that understands Go-style flags."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Normalise the words, then parse them."""
+        return super().parse_args(ctx, normalise(args, [_flag(p) for p in self.get_params(ctx)]))
+
+
+class LazyGroup(TyperGroup):
+    """A group over a `Branch` of the command tree."""
+
+    def __init__(self, *, branch: Branch, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.branch = branch
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The child, built on first use; None when there is none of that name."""
+        if cmd_name not in self.commands:
+            node = self.branch.children.get(cmd_name)
+            if node is None:
+                return None
+            self.add_command(build_command(cmd_name, node), cmd_name)
+        return self.commands[cmd_name]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the children that are not hidden, sorted."""
+        return sorted(name for name, node in self.branch.children.items() if not node.hidden)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Normalise the options that stand before the subcommand."""
+        head = next((i for i, word in enumerate(args) if not word.startswith("-")), len(args))
+        flags = [_flag(p) for p in self.get_params(ctx)]
+        return super().parse_args(ctx, [*normalise(args[:head], flags), *args[head:]])
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the children from the table: no import."""
+        rows = [(name, self.branch.children[name].help) for name in self.list_commands(ctx)]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the child; a group with a default action passes its arguments on.
+
+        Raises:
+            InvalidArgumentError: unknown command; the hint names the nearest one.
+        """
+        word = args[0]
+        if word in self.branch.children:
+            return word, self.get_command(ctx, word), args[1:]
+        default = self.branch.default
+        if default is not None:
+            return default, self.get_command(ctx, default), args
+        near = get_close_matches(word, self.list_commands(ctx), n=1)
+        hint = (
+            f"did you mean '{ctx.command_path} {near[0]}'"
+            if near
+            else f"see '{ctx.command_path} --help'"
+        )
+        raise InvalidArgumentError(f"unknown command '{ctx.command_path} {word}'", hint=hint)
+
+
+def build_command(name: str, node: Branch | Leaf) -> Any:
+    """The typer command of a node of the tree."""
+    if isinstance(node, Branch):
+        return LazyGroup(
+            name=name,
+            branch=node,
+            help=node.help,
+            no_args_is_help=node.default is None,
+            rich_markup_mode=None,
+            context_settings=dict(CONTEXT_SETTINGS),
+        )
+    module, _, attribute = node.target.partition(":")
+    function = getattr(import_module(module), attribute)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(
+        name,
+        cls=LazyCommand,
+        help=_help_text(function),
+        context_settings=dict(CONTEXT_SETTINGS),
+        no_args_is_help=node.no_args_is_help,
+    )(_with_common(function))
+    return typer.main.get_command(app)
+
+
+def _with_common(function: Callable[..., int]) -> Callable[..., int]:
+    """`function` with the common options behind its own; they are applied before it runs."""
+    own = inspect.signature(function, eval_str=True)
+    taken = {
+        spelling for parameter in own.parameters.values() for spelling in _spellings(parameter)
+    }
+    extra = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(common, eval_str=True).parameters.values()
+        if parameter.name != "ctx" and taken.isdisjoint(_spellings(parameter))
+    ]
+
+    def run(**values: Any) -> int:
+        chosen = {parameter.name: values.pop(parameter.name) for parameter in extra}
+        common(CliContext.of(values["ctx"]), **chosen)
+        try:
+            return function(**values)
+        except BrokenPipeError as exc:
+            raise PipeClosedError from exc  # typer would exit with 1
+
+    run.__name__ = function.__name__
+    run.__doc__ = function.__doc__
+    parameters = [*own.parameters.values(), *extra]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _spellings(parameter: inspect.Parameter) -> tuple[str, ...]:
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        declared: tuple[str, ...] | None = getattr(info, "param_decls", None)
+        default = getattr(info, "default", None)
+        # In `Annotated` the first spelling arrives as the default value, see typer's
+        # get_params_from_function.
+        first = (default,) if isinstance(default, str) else ()
+        return (*first, *(declared or ()))
+    return ()
+
+
+def _flag(parameter: Any) -> Flag:
+    is_option = parameter.param_type_name == "option"
+    return Flag(
+        names=tuple(parameter.opts) if is_option else (),
+        negations=tuple(parameter.secondary_opts) if is_option else (),
+        takes_value=is_option
+        and not (getattr(parameter, "is_flag", False) or getattr(parameter, "count", False)),
+    )
+
+
+def _help_text(function: Callable[..., int]) -> str:
+    """The docstring, with indented blocks kept as they are instead of being wrapped."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(f"\b\n{p}" if "\n  " in p or p.startswith("  ") else p for p in paragraphs)
+
+
+def spellings_of(mapping: Mapping[str, Branch | Leaf], prefix: str = "") -> list[str]:
+    """Every full command name under `mapping`, hidden ones too: for completion and for tests."""
+    names: list[str] = []
+    for name, node in mapping.items():
+        path = f"{prefix} {name}".strip()
+        names.append(path)
+        if isinstance(node, Branch):
+            names += spellings_of(node.children, path)
+    return names

@@ -1,0 +1,198 @@
+"""The command tree: every command, its help line, and the function that runs it.
+
+Nothing is imported from here before it runs. Top-level verbs are aliases: the same function as the
+command of the group they stand for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["ALIASES", "ROOT", "Branch", "Leaf"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A command.
+
+    Attributes:
+        target: `MODULE:FUNCTION`.
+        help: one line for the help of the group; the first line of the function's docstring.
+        hidden: left out of help and suggestions.
+        no_args_is_help: without any argument the help is shown.
+    """
+
+    target: str
+    help: str
+    hidden: bool = False
+    no_args_is_help: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A group of commands.
+
+    Attributes:
+        help: what the group is about.
+        children: by name.
+        default: the child that runs when the first word names none.
+        hidden: left out of help and suggestions.
+    """
+
+    help: str
+    children: Mapping[str, "Branch | Leaf"]
+    default: str | None = None
+    hidden: bool = False
+
+
+def _leaf(module: str, function: str, line: str, *, hidden: bool = False) -> Leaf:
+    return Leaf(target=f"aiscli.commands.{module}:{function}", help=line, hidden=hidden)
+
+
+_LS = _leaf("bucket", "ls", "List buckets, or the objects of one.")
+_SHOW_BUCKET = _leaf("bucket", "props_show", "Show the properties of a bucket.")
+_SHOW_OBJECT = _leaf("object", "show", "Show the properties of an object.")
+_SUMMARY = _leaf("bucket", "summary", "Count objects and bytes of buckets.")
+_CP = _leaf("bucket", "cp", "Copy a bucket, some of its objects, or one object.")
+_VALIDATE = _leaf(
+    "storage", "validate", "Read everything that is stored and report what is damaged."
+)
+_ARCHIVE_BUCKET = _leaf("archive", "bucket", "Pack objects of a bucket into one shard.")
+_CONFIG_CLUSTER = _leaf("config", "cluster", "Show the cluster configuration, or change it.")
+
+_PROPS = Branch(
+    help="Show and change bucket properties.",
+    default="show",
+    children={
+        "show": _SHOW_BUCKET,
+        "set": _leaf("bucket", "props_set", "Change properties of a bucket."),
+        "reset": _leaf(
+            "bucket", "props_reset", "Reset the properties of a bucket to the defaults."
+        ),
+    },
+)
+_BUCKET = Branch(
+    help="Create, list, copy, and configure buckets.",
+    children={
+        "ls": _LS,
+        "create": _leaf("bucket", "create", "Create buckets."),
+        "rm": _leaf("bucket", "rm", "Destroy buckets and all they hold."),
+        "mv": _leaf("bucket", "mv", "Give a bucket another name."),
+        "cp": _CP,
+        "show": _SHOW_BUCKET,
+        "summary": _SUMMARY,
+        "props": _PROPS,
+        "validate": _VALIDATE,
+        "archive": _ARCHIVE_BUCKET,
+    },
+)
+_OBJECT = Branch(
+    help="Write, read, list, and delete objects.",
+    children={
+        "ls": _LS,
+        "get": _leaf("object", "get", "Download objects, ranges, or files of shards."),
+        "put": _leaf("object", "put", "Upload files, directories, or standard input."),
+        "cat": _leaf("object", "cat", "Write an object to standard output."),
+        "rm": _leaf("object", "rm", "Delete objects."),
+        "mv": _leaf("object", "mv", "Give an object another name in its bucket."),
+        "cp": _CP,
+        "promote": _leaf("object", "promote", "Take files of the store's host into a bucket."),
+        "set-custom": _leaf("object", "set_custom", "Set custom metadata of an object."),
+        "show": _SHOW_OBJECT,
+    },
+)
+_ARCHIVE = Branch(
+    help="Write, read, and list shards (tar, tgz, tar.lz4, zip).",
+    children={
+        "put": _leaf("archive", "put", "Write files into a shard."),
+        "get": _leaf("archive", "get", "Extract a shard, or files of it."),
+        "ls": _leaf("archive", "ls", "List shards with the files in them."),
+        "bucket": _ARCHIVE_BUCKET,
+        "gen-shards": _leaf("archive", "gen_shards", "Write shards of random files, for tests."),
+    },
+)
+_MOUNTPATH = Branch(
+    help="Show and change the disks of the store.",
+    default="show",
+    children={
+        "show": _leaf("storage", "mountpath_show", "Show mountpaths."),
+        "attach": _leaf("storage", "mountpath_attach", "Begin to use a directory."),
+        "detach": _leaf("storage", "mountpath_detach", "Empty a mountpath and forget it."),
+        "enable": _leaf("storage", "mountpath_enable", "Use a disabled mountpath again."),
+        "disable": _leaf("storage", "mountpath_disable", "Neither read nor write a mountpath."),
+    },
+)
+_STORAGE = Branch(
+    help="Check what is stored; disks and capacity.",
+    children={"validate": _VALIDATE, "mountpath": _MOUNTPATH, "summary": _SUMMARY},
+)
+_CONFIG_SHOW = Branch(help="Show configuration.", children={"cluster": _CONFIG_CLUSTER})
+_CONFIG = Branch(
+    help="Show and change configuration.",
+    children={"cluster": _CONFIG_CLUSTER, "show": _CONFIG_SHOW},
+)
+_SHOW = Branch(
+    help="Show buckets, objects, configuration, and disks.",
+    children={
+        "bucket": _SHOW_BUCKET,
+        "object": _SHOW_OBJECT,
+        "config": _CONFIG_SHOW,
+        "storage": Branch(
+            help="Show disks and capacity.",
+            children={"mountpath": _MOUNTPATH.children["show"], "summary": _SUMMARY},
+        ),
+    },
+)
+_ML = Branch(
+    help="Batches for machine learning.",
+    children={
+        "get-batch": _leaf(
+            "get_batch", "ml_get_batch", "Fetch a batch into an archive (upstream's form)."
+        )
+    },
+)
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "cat": "object cat",
+        "cp": "bucket cp",
+        "create": "bucket create",
+        "get": "object get",
+        "ls": "bucket ls",
+        "put": "object put",
+        "rm": "object rm",
+        "rmb": "bucket rm",
+        "rmo": "object rm",
+        "scrub": "storage validate",
+    }
+)
+"""Top-level verb -> the command it stands for."""
+
+
+def _resolve(path: str) -> Leaf:
+    node: Branch | Leaf = Branch(help="", children=_GROUPS)
+    for word in path.split():
+        assert isinstance(node, Branch)
+        node = node.children[word]
+    assert isinstance(node, Leaf)
+    return node
+
+
+_GROUPS: dict[str, Branch | Leaf] = {
+    "bucket": _BUCKET,
+    "object": _OBJECT,
+    "archive": _ARCHIVE,
+    "get-batch": _leaf(
+        "get_batch", "get_batch", "Fetch many objects, files of shards, or ranges in one request."
+    ),
+    "ml": _ML,
+    "show": _SHOW,
+    "storage": _STORAGE,
+    "config": _CONFIG,
+    "version": _leaf("version", "version", "Print the version."),
+}
+
+ROOT = Branch(
+    help="Store, list, and fetch objects, and shards of them.",
+    children={**_GROUPS, **{alias: _resolve(path) for alias, path in ALIASES.items()}},
+)

@@ -1,0 +1,1 @@
+"""The engine: everything that touches a disk. It knows nothing of HTTP."""

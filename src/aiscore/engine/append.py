@@ -1,0 +1,236 @@
+"""APPEND: bytes added in several calls, made visible by a flush.
+
+A handle names a row of `appends`: the piece that grows and how many of its bytes count. The row is the truth: what a
+killed call wrote past it is cut off by the next one. The handle is good in every process that opens the home.
+"""
+
+import fcntl
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiscore.engine.checksum import MultiHasher
+from aiscore.engine.core import Core
+from aiscore.engine.fileio import storage_error, write_all
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import PieceRef, select_object
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
+from aiscore.engine.layout import piece_path
+from aiscore.engine.objects import writer_for
+from aiscore.engine.read import ContentReader, FileContent, open_content, props_of
+from aiscore.engine.write import blocks_of, commit_content, verify
+from aiscore.errors import BusyError, NotFoundError, ObjectNotFoundError
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.names import check_object_name
+from aiscore.model.objects import ObjectProps
+from aiscore.model.stream import Body
+
+__all__ = ["APPEND_IDLE_MAX_S", "append_object", "expire_appends", "flush_append"]
+
+APPEND_IDLE_MAX_S = 24 * 3600
+"""How long an unused handle lives; what was appended through it goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Handle:
+    handle: str
+    mountpath_id: int
+    piece_id: int
+    size: int
+
+
+def append_object(core: Core, bucket: BucketRef, name: str, body: Body, handle: str) -> str:
+    """Add bytes. See `Transport.append`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.APPEND)
+    if not handle:
+        handle = _begin(core, row, name)
+    state = _find(core, row, name, handle)
+    cname = bucket.object_cname(name)
+    path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+    try:
+        fd = core.files.open_write(path)
+    except OSError as exc:
+        raise storage_error(exc, cname) from exc
+    try:
+        _lock(fd, cname)
+        state = _find(
+            core, row, name, handle
+        )  # another process may have appended until the lock was free
+        size = _write_at_end(core, fd, state, body, cname)
+        with core.database.write() as connection:
+            connection.execute(
+                "UPDATE appends SET size = ?, used_ns = ? WHERE handle = ?",
+                (size, time.time_ns(), handle),
+            )
+    except OSError as exc:
+        raise storage_error(exc, cname) from exc
+    finally:
+        core.files.close(fd)
+    return handle
+
+
+def flush_append(
+    core: Core, bucket: BucketRef, name: str, handle: str, checksum: Checksum | None
+) -> ObjectProps:
+    """Make what was appended the object's content. See `Transport.flush_append`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.APPEND)
+    state = _find(core, row, name, handle)
+    cname = bucket.object_cname(name)
+    kind = row.props.checksum.type
+    kinds = {kind} if checksum is None else {kind, checksum.type}
+    sync = core.is_durable(row)
+    path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+    try:
+        fd = core.files.open_write(path)
+    except OSError as exc:
+        raise storage_error(exc, cname) from exc
+    try:
+        _lock(fd, cname)
+        state = _find(core, row, name, handle)
+        core.files.truncate(fd, state.size)
+        hasher = _hash(core, fd, state.size, kinds, cname)
+        verify(checksum, hasher, cname)
+        if sync:
+            core.files.fsync(fd)
+            core.files.fsync_dir(path.rpartition("/")[0])
+        previous = select_object(core.connection(), row.id, name)
+        committed = commit_content(
+            core,
+            row,
+            name,
+            _Appended(state),
+            checksum=hasher.checksum(kind),
+            custom=_custom(previous.custom if previous is not None else None),
+            append_handle=handle,
+            sync=sync,
+        )
+    except OSError as exc:
+        raise storage_error(exc, cname) from exc
+    finally:
+        core.files.close(fd)
+    return props_of(core, committed)
+
+
+def expire_appends(core: Core) -> None:
+    """Forget handles that nobody used for `APPEND_IDLE_MAX_S`."""
+    limit = time.time_ns() - APPEND_IDLE_MAX_S * 10**9
+    connection = core.connection()
+    old = connection.execute("SELECT handle, piece_id FROM appends WHERE used_ns < ?", (limit,))
+    rows = old.fetchall()
+    if not rows:
+        return
+    with core.database.write() as connection:
+        for handle, piece_id in rows:
+            connection.execute("DELETE FROM appends WHERE handle = ?", (handle,))
+            connection.execute(
+                "UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, piece_id)
+            )
+    core.garbage.reclaim_marked()
+
+
+class _Appended:
+    """The grown piece as finished content; its row in `pieces` exists already, the commit makes it live."""
+
+    def __init__(self, state: _Handle) -> None:
+        self.pieces = [PieceRef(state.piece_id, state.mountpath_id, state.size)]
+        self.size = state.size
+
+    def settle(self) -> None:
+        """Nothing: it was settled when the handle was made."""
+
+
+def _begin(core: Core, bucket: BucketRow, name: str) -> str:
+    """Make a handle: a piece that starts with the object's content, or empty."""
+    writer = writer_for(core, bucket, name, set())
+    try:
+        try:
+            row, content = open_content(core, bucket, name)
+        except ObjectNotFoundError:
+            pass
+        else:
+            with ContentReader(content, 0, row.size, bucket.bucket.object_cname(name)) as reader:
+                if isinstance(content, FileContent) and row.size:
+                    writer.copy_from(content.fd, row.size)
+                else:
+                    for block in reader:
+                        writer.write(block)
+        writer.finish(sync=False)
+        piece = writer.pieces[0]
+        handle = secrets.token_hex(12)
+        with core.database.write() as connection:
+            connection.execute(
+                "INSERT INTO pieces VALUES (?, ?, ?)",
+                (piece.piece_id, piece.mountpath_id, PIECE_APPENDING),
+            )
+            connection.execute(
+                "INSERT INTO appends VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    handle,
+                    bucket.id,
+                    name,
+                    piece.mountpath_id,
+                    piece.piece_id,
+                    writer.size,
+                    time.time_ns(),
+                ),
+            )
+    except BaseException:
+        writer.abort()
+        raise
+    writer.settle()
+    return handle
+
+
+def _find(core: Core, bucket: BucketRow, name: str, handle: str) -> _Handle:
+    found = (
+        core.connection()
+        .execute(
+            "SELECT handle, mountpath_id, piece_id, size FROM appends "
+            "WHERE handle = ? AND bucket_id = ? AND name = ?",
+            (handle, bucket.id, name),
+        )
+        .fetchone()
+    )
+    if found is None:
+        raise NotFoundError(
+            f'append handle "{handle}" of {bucket.bucket.object_cname(name)} does not exist',
+            hint="append without a handle to begin anew",
+        )
+    return _Handle(*found)
+
+
+def _lock(fd: int, cname: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        raise BusyError(
+            f"{cname} is being appended to through the same handle", hint="try again"
+        ) from exc
+
+
+def _write_at_end(core: Core, fd: int, state: _Handle, body: Body, cname: str) -> int:
+    core.files.truncate(fd, state.size)
+    core.files.seek(fd, state.size)
+    size = state.size
+    for block in blocks_of(body, None, cname):
+        write_all(core.files.write, fd, block)
+        size += len(block)
+    return size
+
+
+def _hash(core: Core, fd: int, size: int, kinds: set[ChecksumType], cname: str) -> MultiHasher:
+    hasher = MultiHasher(kinds)
+    content = FileContent(core, fd, size, cname)
+    for block in ContentReader(content, 0, size, cname):
+        hasher.update(block)
+    return hasher
+
+
+def _custom(stored: str | None) -> Mapping[str, str]:
+    return json.loads(stored) if stored else {}

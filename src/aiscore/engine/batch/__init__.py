@@ -1,0 +1,1 @@
+"""GetBatch: many objects, members and ranges in one ordered stream."""

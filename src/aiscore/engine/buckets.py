@@ -1,0 +1,187 @@
+"""Operations on buckets."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from aiscore.engine.copying import copy_content
+from aiscore.engine.core import Core
+from aiscore.engine.index import buckets as index
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import after_prefix, rows_after, select_object
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
+from aiscore.engine.objects import delete_many
+from aiscore.errors import (
+    BucketAlreadyExistsError,
+    BucketNotFoundError,
+    InvalidArgumentError,
+    ObjectNotFoundError,
+    UnsupportedError,
+)
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.names import check_object_name, check_prefix
+from aiscore.model.objects import BucketSummary, CopyOptions, CopyResult, Selection
+from aiscore.model.props import BucketProps, change_props, default_props
+
+__all__ = [
+    "copy_bucket",
+    "create_bucket",
+    "destroy_bucket",
+    "rename_bucket",
+    "reset_props",
+    "set_props",
+    "summarize",
+]
+
+
+def create_bucket(core: Core, bucket: BucketRef, changes: Mapping[str, str] | None) -> None:
+    """Create an empty bucket. See `Transport.create_bucket`."""
+    if bucket.is_remote:
+        raise UnsupportedError(
+            f"cannot create {bucket} - only ais:// buckets of this store are supported",
+            hint=f"use ais://{bucket.name}",
+        )
+    props = default_props(bucket.provider, core.config())
+    props = change_props(props, changes or {})
+    with core.database.write(sync=True) as connection:
+        if index.select_bucket(connection, bucket) is not None:
+            raise BucketAlreadyExistsError(f'bucket "{bucket}" already exists')
+        bucket_id = index.insert_bucket(connection, bucket, props)
+        index.update_props(
+            connection, bucket_id, replace(props, bid=bucket_id, created=time.time_ns())
+        )
+
+
+def set_props(
+    core: Core, bucket: BucketRef, changes: Mapping[str, str], *, force: bool
+) -> BucketProps:
+    """Apply property changes as a whole or not at all."""
+    core.bucket(bucket, Access.PATCH)
+    with core.database.write(sync=True) as connection:
+        row = _current(core, bucket)
+        props = change_props(row.props, changes, force=force)
+        index.update_props(connection, row.id, props)
+    return props
+
+
+def reset_props(core: Core, bucket: BucketRef) -> BucketProps:
+    """Back to the cluster's defaults."""
+    core.bucket(bucket, Access.PATCH)
+    with core.database.write(sync=True) as connection:
+        row = _current(core, bucket)
+        defaults = change_props(default_props(bucket.provider, core.config()), {})
+        props = replace(defaults, bid=row.props.bid, created=row.props.created)
+        index.update_props(connection, row.id, props)
+    return props
+
+
+def rename_bucket(core: Core, source: BucketRef, target: BucketRef) -> None:
+    """Give the bucket another name: one row."""
+    core.bucket(source, Access.MOVE_BUCKET)
+    if source == target:
+        raise InvalidArgumentError(f"cannot rename {source} to itself")
+    if target.is_remote:
+        raise UnsupportedError(f"cannot rename {source} to {target}: not a bucket of this store")
+    with core.database.write(sync=True) as connection:
+        row = _current(core, source)
+        if index.select_bucket(connection, target) is not None:
+            raise BucketAlreadyExistsError(f'bucket "{target}" already exists')
+        index.rename_bucket(connection, row.id, target)
+
+
+def destroy_bucket(core: Core, bucket: BucketRef) -> None:
+    """Take the name away in one commit, then remove what the bucket held."""
+    core.bucket(bucket, Access.DESTROY_BUCKET)
+    with core.database.write(sync=True) as connection:
+        row = _current(core, bucket)
+        connection.execute(
+            "UPDATE pieces SET state = ? WHERE state = ? AND id IN "
+            "(SELECT piece_id FROM appends WHERE bucket_id = ?)",
+            (PIECE_GARBAGE, PIECE_APPENDING, row.id),
+        )
+        connection.execute("DELETE FROM appends WHERE bucket_id = ?", (row.id,))
+        index.delete_bucket(connection, row.id)
+    core.remove_doomed()
+
+
+def copy_bucket(
+    core: Core, source: BucketRef, target: BucketRef, options: CopyOptions
+) -> CopyResult:
+    """Copy objects one by one. See `Transport.copy_bucket`."""
+    source_row = core.bucket(source, Access.GET)
+    if source == target and not (options.prepend or options.dry_run):
+        raise InvalidArgumentError(
+            f"cannot copy {source} onto itself", hint="give another bucket, or prepend a prefix"
+        )
+    if index.select_bucket(core.connection(), target) is None and not options.dry_run:
+        create_bucket(core, target, None)
+        with core.database.write(sync=True) as connection:
+            created = _current(core, target)
+            index.update_props(
+                connection,
+                created.id,
+                replace(source_row.props, bid=created.id, created=created.props.created),
+            )
+    count = size = 0
+    target_row = None if options.dry_run else core.bucket(target, Access.PUT)
+    # The names as of now: with source and target the same bucket, copies must not be copied again.
+    names = [row.name for row in rows_after(core.connection(), source_row.id, options.prefix)]
+    for name in names:
+        new_name = options.prepend + name
+        check_object_name(new_name)
+        try:
+            if target_row is None:
+                found = select_object(core.connection(), source_row.id, name)
+                copied = found.size if found is not None else 0
+            else:
+                copied = copy_content(core, source_row, name, target_row, new_name).size
+        except ObjectNotFoundError:
+            continue  # deleted since it was listed
+        count += 1
+        size += copied
+    deleted = 0
+    if options.synchronize and target_row is not None:
+        known = set(names)
+        extra = [
+            row.name
+            for row in rows_after(core.connection(), target_row.id, options.prefix)
+            if row.name not in known
+        ]
+        deleted = delete_many(core, target, Selection(names=tuple(extra))).deleted
+    return CopyResult(objects=count, size=size, deleted=deleted)
+
+
+def summarize(core: Core, bucket: BucketRef, prefix: str) -> BucketSummary:
+    """Count objects and bytes: one scan of the index."""
+    check_prefix(prefix)
+    row = core.bucket(bucket, Access.HEAD_BUCKET)
+    end = after_prefix(prefix)
+    bound = "" if end is None else " AND name < ?"
+    count, total, smallest, largest = (
+        core.connection()
+        .execute(
+            "SELECT count(*), coalesce(sum(size), 0), coalesce(min(size), 0), coalesce(max(size), 0) "
+            f"FROM objects WHERE bucket_id = ? AND name >= ?{bound}",
+            (row.id, prefix) if end is None else (row.id, prefix, end),
+        )
+        .fetchone()
+    )
+    return BucketSummary(
+        bucket=bucket,
+        object_count=count,
+        size=total,
+        size_min=smallest,
+        size_avg=total // count if count else 0,
+        size_max=largest,
+        size_on_disk=total,
+        disk_total=core.mountpaths.disk_total(),
+    )
+
+
+def _current(core: Core, bucket: BucketRef) -> BucketRow:
+    """The bucket as it is inside the transaction that is about to change it."""
+    row = index.select_bucket(core.connection(), bucket)
+    if row is None:
+        raise BucketNotFoundError(f'bucket "{bucket}" does not exist')
+    return row

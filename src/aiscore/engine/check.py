@@ -1,0 +1,153 @@
+"""Consistency of a home: what the index says against what the disks hold.
+
+Two questions. *Content*: is every piece of every object there, of the recorded size, with the recorded checksum?
+*Structure*: does every row refer to something, is every file known? The second is asked of the whole home only; files
+of pieces that other processes are writing at this moment are told from orphans by their sessions.
+"""
+
+import os
+from collections.abc import Iterator
+
+from aiscore.engine.core import Core
+from aiscore.engine.fileio import storage_error
+from aiscore.engine.index import buckets as bucket_index
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import ObjectRow, rows_after
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_LIVE
+from aiscore.engine.layout import piece_path, pieces_root
+from aiscore.engine.read import open_content, verify_content
+from aiscore.engine.session import COUNTER_BITS
+from aiscore.errors import AisError, CorruptionError, NotFoundError
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.names import check_prefix
+from aiscore.model.storage import Fault, FaultKind, MountpathState, ValidateReport
+
+__all__ = ["validate"]
+
+
+def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateReport:
+    """Read everything asked for and report what is wrong. See `Transport.validate`."""
+    check_prefix(prefix)
+    if bucket is not None:
+        rows = [core.bucket(bucket, Access.GET)]
+    else:
+        connection = core.connection()
+        rows = [
+            bucket_index.find_bucket(connection, found)
+            for found in bucket_index.list_buckets(connection, None, None)
+        ]
+    objects = pieces = size = 0
+    faults: list[Fault] = []
+    for row in rows:
+        for found in rows_after(core.connection(), row.id, prefix):
+            objects += 1
+            pieces += found.piece_count
+            size += found.size
+            faults.extend(_check_object(core, row, found))
+    if bucket is None:
+        faults.extend(_check_structure(core))
+    return ValidateReport(objects=objects, pieces=pieces, size=size, faults=tuple(faults))
+
+
+def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fault]:
+    cname = bucket.bucket.object_cname(row.name)
+    try:
+        current, content = open_content(core, bucket, row.name)
+        try:
+            verify_content(current, content, cname)
+        finally:
+            content.close()
+    except NotFoundError:
+        return  # deleted since it was listed
+    except CorruptionError as exc:
+        yield Fault(_kind_of(exc), cname, exc.message)
+    except AisError as exc:
+        yield Fault(FaultKind.UNREADABLE, cname, exc.message)
+
+
+def _kind_of(exc: CorruptionError) -> FaultKind:
+    if "missing" in exc.message:
+        return FaultKind.MISSING
+    return FaultKind.CHECKSUM if "recorded is" in exc.message else FaultKind.SIZE
+
+
+def _check_structure(core: Core) -> Iterator[Fault]:
+    connection = core.connection()
+    damage = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if damage != "ok":
+        yield Fault(FaultKind.INDEX, core.home, str(damage))
+    yield from _check_rows(core)
+    yield from _check_files(core)
+
+
+def _check_rows(core: Core) -> Iterator[Fault]:
+    """Every object has its piece rows, and every live or growing piece row has an owner."""
+    connection = core.connection()
+    for bucket_id, name, piece_id in connection.execute(
+        "SELECT o.bucket_id, o.name, o.piece_id FROM objects o LEFT JOIN pieces p ON p.id = o.piece_id "
+        f"WHERE p.id IS NULL OR p.state != {PIECE_LIVE}"
+    ).fetchall():
+        yield Fault(
+            FaultKind.INDEX,
+            name,
+            f"object of bucket {bucket_id} names unknown piece {piece_id:016x}",
+        )
+    for piece_id, state in connection.execute(
+        "SELECT id, state FROM pieces p WHERE "
+        f"(state = {PIECE_LIVE} AND id NOT IN (SELECT piece_id FROM objects) "
+        "AND id NOT IN (SELECT piece_id FROM manifests)) OR "
+        f"(state = {PIECE_APPENDING} AND id NOT IN (SELECT piece_id FROM appends))"
+    ).fetchall():
+        yield Fault(FaultKind.INDEX, f"{piece_id:016x}", f"piece in state {state} has no owner")
+    for (generation,) in connection.execute(
+        "SELECT generation FROM shard_indexes WHERE generation NOT IN (SELECT generation FROM objects)"
+    ).fetchall():
+        yield Fault(FaultKind.INDEX, f"{generation:016x}", "shard index has no shard")
+
+
+def _check_files(core: Core) -> Iterator[Fault]:
+    """Every file under a mountpath has a row, or belongs to a session that is alive."""
+    for mountpath in core.mountpaths.all().values():
+        if mountpath.state is MountpathState.MISSING:
+            yield Fault(FaultKind.UNREADABLE, mountpath.path, "mountpath is missing")
+            continue
+        known = {
+            row[0]
+            for row in core.connection()
+            .execute("SELECT id FROM pieces WHERE mountpath_id = ?", (mountpath.id,))
+            .fetchall()
+        }
+        for path, piece_id in _files(mountpath.path):
+            if piece_id not in known and not _may_be_unfinished(core, piece_id):
+                yield Fault(FaultKind.ORPHAN, path, "no row names this file")
+
+
+def _files(mountpath: str) -> Iterator[tuple[str, int | None]]:
+    root = pieces_root(mountpath)
+    try:
+        for directory in sorted(os.listdir(root)):
+            for name in os.listdir(f"{root}/{directory}"):
+                path = f"{root}/{directory}/{name}"
+                try:
+                    piece_id = int(name, 16)
+                except ValueError:
+                    yield path, None
+                    continue
+                yield path, piece_id if piece_path(mountpath, piece_id) == path else None
+    except OSError as exc:
+        raise storage_error(exc, root) from exc
+
+
+def _may_be_unfinished(core: Core, piece_id: int | None) -> bool:
+    """True for a piece without row that a session may be writing now, or has committed since we looked."""
+    if piece_id is None:
+        return False
+    connection = core.connection()
+    if connection.execute("SELECT 1 FROM pieces WHERE id = ?", (piece_id,)).fetchone():
+        return True
+    session, counter = piece_id >> COUNTER_BITS, piece_id & ((1 << COUNTER_BITS) - 1)
+    row = connection.execute(
+        "SELECT settled, reserved FROM sessions WHERE id = ?", (session,)
+    ).fetchone()
+    return row is not None and row[0] <= counter < row[1] and not core.sessions.is_settled(piece_id)

@@ -1,0 +1,89 @@
+"""Computes checksums. The algorithms are libraries; this module names them and runs several at once."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import xxhash
+
+from aiscore.model.checksum import Checksum, ChecksumType
+
+__all__ = ["Hasher", "MultiHasher", "checksum_of", "new_hasher"]
+
+
+class Hasher(Protocol):
+    """What `hashlib` objects have in common."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Feed a block."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The value so far."""
+        ...
+
+
+class _Crc32c:
+    """CRC-32C with the interface of `hashlib`."""
+
+    __slots__ = ("_crc", "_value")
+
+    def __init__(self) -> None:
+        from crc32c import crc32c  # 5 ms of import that only this checksum type pays
+
+        self._crc: Callable[..., int] = crc32c
+        self._value = 0
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        self._value = self._crc(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+_FACTORIES: dict[ChecksumType, Callable[[], Hasher]] = {
+    ChecksumType.XXHASH: xxhash.xxh64,
+    ChecksumType.XXHASH2: xxhash.xxh64,
+    ChecksumType.MD5: lambda: hashlib.md5(usedforsecurity=False),
+    ChecksumType.CRC32C: _Crc32c,
+    ChecksumType.SHA256: hashlib.sha256,
+    ChecksumType.SHA512: hashlib.sha512,
+}
+
+
+def new_hasher(kind: ChecksumType) -> Hasher:
+    """A fresh hasher; `none` has no hasher."""
+    return _FACTORIES[kind]()
+
+
+def checksum_of(kind: ChecksumType, data: bytes | bytearray | memoryview) -> str:
+    """The hex value for `data`, "" for type `none`."""
+    if kind is ChecksumType.XXHASH2 or kind is ChecksumType.XXHASH:
+        return xxhash.xxh64_hexdigest(data)
+    if kind is ChecksumType.NONE:
+        return ""
+    hasher = _FACTORIES[kind]()
+    hasher.update(data)
+    return hasher.hexdigest()
+
+
+class MultiHasher:
+    """Several checksum types over one stream."""
+
+    __slots__ = ("_hashers",)
+
+    def __init__(self, kinds: Iterable[ChecksumType]) -> None:
+        self._hashers = {k: new_hasher(k) for k in kinds if k is not ChecksumType.NONE}
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed one block to all of them."""
+        for hasher in self._hashers.values():
+            hasher.update(data)
+
+    def value(self, kind: ChecksumType) -> str:
+        """The hex value of one of the types so far, "" for `none`."""
+        return "" if kind is ChecksumType.NONE else self._hashers[kind].hexdigest()
+
+    def checksum(self, kind: ChecksumType) -> Checksum | None:
+        """The value with its type; None for `none`."""
+        return None if kind is ChecksumType.NONE else Checksum(kind, self.value(kind))

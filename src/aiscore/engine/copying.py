@@ -1,0 +1,153 @@
+"""Copies of objects: hard links where a mountpath allows it, bytes elsewhere."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from aiscore.engine.core import Core
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import ObjectRow, PieceRef
+from aiscore.engine.layout import piece_directory, piece_path
+from aiscore.engine.objects import writer_for
+from aiscore.engine.read import (
+    ContentReader,
+    ContentSource,
+    FileContent,
+    open_content,
+    props_of,
+)
+from aiscore.engine.write import commit_content
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.names import check_object_name
+from aiscore.model.objects import ObjectProps
+
+__all__ = ["copy_content", "copy_object"]
+
+
+def copy_object(
+    core: Core, bucket: BucketRef, name: str, target: BucketRef, target_name: str
+) -> ObjectProps:
+    """Copy one object. See `Transport.copy`."""
+    check_object_name(name)
+    check_object_name(target_name)
+    source_row = core.bucket(bucket, Access.GET)
+    target_row = core.bucket(target, Access.PUT)
+    return props_of(core, copy_content(core, source_row, name, target_row, target_name))
+
+
+def copy_content(
+    core: Core, source: BucketRow, name: str, target: BucketRow, target_name: str
+) -> ObjectRow:
+    """Copy content, checksum and custom metadata under another name.
+
+    A piece is immutable, so on the same mountpath the copy is a hard link: no data moves. Elsewhere the bytes are
+    copied inside the kernel. The recorded checksum goes along; it is not computed again.
+    """
+    row, content = open_content(core, source, name)
+    try:
+        if isinstance(content, FileContent):
+            linked = _link_copy(core, row, target, target_name)
+            if linked is not None:
+                return linked
+        return _byte_copy(core, row, content, target, target_name)
+    finally:
+        content.close()
+
+
+@dataclass
+class _Linked:
+    """Pieces of a copy that are hard links; takes the part of a `ContentWriter` in the commit."""
+
+    core: Core
+    pieces: list[PieceRef]
+    size: int
+    path: str
+
+    def settle(self) -> None:
+        self.core.sessions.settle(self.pieces[0].piece_id)
+
+    def abort(self) -> None:
+        try:
+            self.core.files.unlink(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        self.settle()
+
+
+def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) -> ObjectRow | None:
+    """None when the file system cannot link here."""
+    mountpath = core.mountpaths.readable(row.mountpath_id)
+    piece_id = core.sessions.new_piece_id()
+    path = piece_path(mountpath, piece_id)
+    linked = _Linked(core, [PieceRef(piece_id, row.mountpath_id, row.size)], row.size, path)
+    sync = core.is_durable(target)
+    try:
+        try:
+            _link(core, piece_path(mountpath, row.piece_id), path, mountpath, piece_id)
+            if sync:
+                core.files.fsync_dir(piece_directory(mountpath, piece_id))
+        except OSError:
+            linked.abort()
+            return None
+        return commit_content(
+            core,
+            target,
+            target_name,
+            linked,
+            checksum=_recorded(row),
+            custom=json.loads(row.custom) if row.custom else {},
+            sync=sync,
+        )
+    except BaseException:
+        linked.abort()
+        raise
+
+
+def _link(core: Core, source: str, path: str, mountpath: str, piece_id: int) -> None:
+    try:
+        core.files.link(source, path)
+    except FileNotFoundError:
+        if not os.path.exists(source):
+            raise
+        core.files.mkdir(piece_directory(mountpath, piece_id))
+        core.files.link(source, path)
+
+
+def _byte_copy(
+    core: Core,
+    row: ObjectRow,
+    content: ContentSource,
+    target: BucketRow,
+    target_name: str,
+) -> ObjectRow:
+    what = target.bucket.object_cname(target_name)
+    writer = writer_for(core, target, target_name, set(), size=row.size)
+    sync = core.is_durable(target)
+    try:
+        if isinstance(content, FileContent) and row.size:
+            writer.copy_from(content.fd, row.size)
+        else:
+            for block in ContentReader(content, 0, row.size, what):
+                writer.write(block)
+        writer.finish(sync=sync)
+        return commit_content(
+            core,
+            target,
+            target_name,
+            writer,
+            checksum=_recorded(row),
+            custom=json.loads(row.custom) if row.custom else {},
+            sync=sync,
+        )
+    except BaseException:
+        writer.abort()
+        raise
+
+
+def _recorded(row: ObjectRow) -> Checksum | None:
+    kind = ChecksumType(row.checksum_type)
+    return None if kind is ChecksumType.NONE else Checksum(kind, row.checksum)

@@ -1,0 +1,278 @@
+"""One open home: the parts that every operation of the engine works with, opened, recovered and closed together."""
+
+import json
+import logging
+import os
+import secrets
+import time
+import weakref
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+
+from aiscore.engine.fileio import Files, OsFiles, storage_error
+from aiscore.engine.garbage import Garbage
+from aiscore.engine.index.buckets import BucketRow, find_bucket
+from aiscore.engine.index.database import Connection, Database
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.layout import default_mountpath, reserve_path, run_directory
+from aiscore.engine.mountpath import Mountpaths
+from aiscore.engine.session import Sessions
+from aiscore.engine.shardcache import ShardCache, UnpackedCache
+from aiscore.errors import (
+    AccessDeniedError,
+    AisError,
+    CapacityExceededError,
+    InvalidArgumentError,
+)
+from aiscore.model.access import Access, allows, format_access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.config import ClusterConfig
+from aiscore.model.features import Feature
+from aiscore.model.sections import from_wire, replace_path, to_wire
+
+__all__ = ["Core"]
+
+log = logging.getLogger(__name__)
+
+UNENFORCED = Access.RO | Access.PATCH | Access.SET_BUCKET_ACL
+"""Operations that a bucket's own mask does not forbid: without users there is nobody to keep from reading, and a
+bucket that refused to be changed could never be opened up again. Upstream's rule while authentication is off."""
+ATIME_GRANULARITY_NS = 600 * 10**9
+"""Age of an access time below which another access does not change it: reads stay reads."""
+TOUCHED_MAX = 4_096
+RESERVE_SIZE = 2 << 20
+"""Bytes set aside on the home's disk so that a delete can be recorded when nothing else is left."""
+DOOMED_OBJECTS_AT_OPEN = 20_000
+"""Objects of destroyed buckets that one open removes at most; it bounds the time an open can take."""
+_CONFIG_KEY = "config"
+
+_open_cores: "weakref.WeakSet[Core]" = weakref.WeakSet()
+
+
+class Core:
+    """Everything that belongs to one open home."""
+
+    def __init__(self, home: str, files: Files | None = None) -> None:
+        """Open the home, making it if it is new, and recover what killed processes left.
+
+        Raises:
+            FormatVersionError: a newer release, or another program, wrote it.
+            StorageError: the directory cannot be made or used.
+        """
+        if not os.path.isabs(home):
+            raise InvalidArgumentError(f'home "{home}" is invalid: expected an absolute path')
+        self.home = home
+        self.files: Files = OsFiles() if files is None else files
+        self.counters: Counter[str] = Counter()
+        self.shard_indexes = ShardCache()
+        self.unpacked = UnpackedCache()
+        self._touched: dict[tuple[int, str], int] = {}
+        self.is_closed = False
+        try:
+            os.makedirs(home, mode=0o700, exist_ok=True)
+            os.makedirs(run_directory(home), mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise storage_error(exc, home) from exc
+        self.database = Database(home)
+        self.mountpaths = Mountpaths(self.database, self.files)
+        self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
+        self.garbage = Garbage(self.database, self.mountpaths, self.files)
+        try:
+            self.home_id = self._initialize()
+            self.recover()
+        except BaseException:
+            self.database.close()
+            raise
+        _open_cores.add(self)
+
+    def connection(self) -> Connection:
+        """This thread's connection to the index."""
+        return self.database.connection()
+
+    def bucket(self, bucket: BucketRef, access: int) -> BucketRow:
+        """The bucket, if it exists and its access mask allows the operation.
+
+        Raises:
+            BucketNotFoundError: it does not exist.
+            AccessDeniedError: the mask forbids it.
+        """
+        row = find_bucket(self.database.connection(), bucket)
+        enforced = access & ~UNENFORCED
+        if not allows(row.props.access, enforced):
+            raise AccessDeniedError(
+                f"bucket {bucket} does not permit {format_access(enforced)}",
+                hint=f"see: ais bucket props show {bucket} access",
+            )
+        return row
+
+    def config(self) -> ClusterConfig:
+        """The configuration as of now."""
+        connection = self.database.connection()
+        cache = connection.fresh_cache()
+        found: ClusterConfig | None = cache.get(_CONFIG_KEY)
+        if found is None:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+            found = cache[_CONFIG_KEY] = _decode_config(row[0] if row else "{}")
+        return found
+
+    def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
+        """Apply dotted changes as a whole or not at all."""
+        with self.database.write(sync=True) as connection:
+            connection.cache.clear()
+            config = replace_path(self.config(), changes)
+            text = json.dumps(to_wire(config, reveal=True))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('config', ?)", (text,))
+            connection.cache.clear()
+        return config
+
+    def is_durable(self, row: BucketRow) -> bool:
+        """True when commits to this bucket must be on disk before they are acknowledged."""
+        return bool(row.props.features & Feature.FSYNC_PUT) or self.config().store.durable
+
+    def touch(self, row: ObjectRow) -> None:
+        """Note an access; written back in bulk, and only when the last one is `ATIME_GRANULARITY_NS` old."""
+        now = time.time_ns()
+        if now - row.atime_ns < ATIME_GRANULARITY_NS:
+            return
+        self._touched[(row.bucket_id, row.name)] = now
+        if len(self._touched) >= TOUCHED_MAX:
+            self.write_touched()
+
+    def write_touched(self) -> None:
+        """Write access times back; what cannot be written is forgotten."""
+        touched, self._touched = self._touched, {}
+        if not touched:
+            return
+        try:
+            with self.database.write() as connection:
+                connection.executemany(
+                    "UPDATE objects SET atime_ns = ? WHERE bucket_id = ? AND name = ?",
+                    [(when, *key) for key, when in touched.items()],
+                )
+                connection.cache.clear()
+        except AisError as exc:
+            log.warning("access times not written: count=%d reason=%s", len(touched), exc)
+
+    def recover(self) -> None:
+        """Sweep the sessions of dead processes, marked pieces, and objects of destroyed buckets."""
+        self.sessions.sweep()
+        self.garbage.reclaim_marked()
+        self.remove_doomed(DOOMED_OBJECTS_AT_OPEN)
+
+    def remove_doomed(self, limit: int | None = None) -> None:
+        """Remove objects of destroyed buckets, up to `limit` of them."""
+        connection = self.database.connection()
+        doomed = [row[0] for row in connection.execute("SELECT id FROM doomed_buckets").fetchall()]
+        budget = limit if limit is not None else 1 << 62
+        for bucket_id in doomed:
+            while budget > 0:
+                removed = self._remove_some(bucket_id)
+                budget -= removed
+                if not removed:
+                    break
+            self.garbage.reclaim_marked()
+
+    def close(self) -> None:
+        """End the session and close the index; safe to repeat."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        _open_cores.discard(self)
+        try:
+            self.write_touched()
+            self.unpacked.close()
+            self.garbage.retry_held()
+            self.garbage.flush()
+            self.sessions.close()
+        except CapacityExceededError:
+            pass  # the disk is full: what could not be recorded is swept at the next open
+        finally:
+            self.database.close()
+
+    def give_up_reserve(self) -> bool:
+        """Free the reserve, so that a delete can be recorded on a full disk; False when it is spent."""
+        try:
+            os.unlink(reserve_path(self.home))
+        except OSError:
+            return False
+        return True
+
+    def refill_reserve(self) -> None:
+        """Set the reserve aside again, if there is room."""
+        path = reserve_path(self.home)
+        if os.path.exists(path):
+            return
+        temporary = f"{path}.{os.getpid()}"
+        try:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_SIZE)
+            finally:
+                os.close(fd)
+            os.rename(temporary, path)
+        except OSError:
+            try:
+                os.unlink(temporary)
+            except OSError:
+                return
+
+    def reset_after_fork(self) -> None:
+        """Called in the child: nothing of the parent's that has a position or a lock is used again."""
+        self.database.reset_after_fork()
+        self.sessions.reset_after_fork()
+        self.garbage.reset_after_fork()
+        self._touched = {}
+
+    def _initialize(self) -> str:
+        connection = self.database.connection()
+        found = connection.execute("SELECT value FROM meta WHERE key = 'home_id'").fetchone()
+        if found is None:
+            with self.database.write(sync=True) as connection:
+                connection.execute(
+                    "INSERT OR IGNORE INTO meta VALUES ('home_id', ?)", (secrets.token_hex(8),)
+                )
+                found = connection.execute(
+                    "SELECT value FROM meta WHERE key = 'home_id'"
+                ).fetchone()
+            self.refill_reserve()
+        home_id = str(found[0])
+        if not self.mountpaths.all():
+            self.mountpaths.add_default(default_mountpath(self.home), home_id)
+        return home_id
+
+    def _remove_some(self, bucket_id: int) -> int:
+        """Delete a batch of a destroyed bucket's rows; 0 when none was left, and the bucket is forgotten."""
+        with self.database.write() as connection:
+            rows = connection.execute(
+                "SELECT name, piece_id, generation FROM objects WHERE bucket_id = ? LIMIT 1000",
+                (bucket_id,),
+            ).fetchall()
+            if not rows:
+                connection.execute("DELETE FROM doomed_buckets WHERE id = ?", (bucket_id,))
+                return 0
+            connection.executemany(
+                "DELETE FROM objects WHERE bucket_id = ? AND name = ?",
+                [(bucket_id, row[0]) for row in rows],
+            )
+            connection.executemany(
+                "UPDATE pieces SET state = 1 WHERE id = ?", [(r[1],) for r in rows]
+            )
+            connection.executemany(
+                "DELETE FROM shard_indexes WHERE generation = ?", [(r[2],) for r in rows]
+            )
+            connection.cache.clear()
+        return len(rows)
+
+
+@lru_cache(maxsize=16)
+def _decode_config(text: str) -> ClusterConfig:
+    return from_wire(ClusterConfig, json.loads(text))
+
+
+def _after_fork_in_child() -> None:
+    for core in list(_open_cores):
+        core.reset_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,143 @@
+"""Reclaims pieces that no name points at any more.
+
+A commit that takes a name away from a piece marks the piece's row as garbage in the same transaction; only then is
+the file unlinked, and last the row removed (in bulk, with some later transaction). A crash between the steps leaves
+a marked row, which the next open finds: unlinking twice is harmless because ids are never reused.
+
+Readers: one of a single piece holds its open file, which outlives the unlink. One of several pieces opens them as it
+goes, so it holds a shared flock(2) on the first piece; the reclaimer needs it exclusively and otherwise leaves the
+whole manifest for later.
+"""
+
+import fcntl
+import threading
+
+from aiscore.engine.fileio import Files
+from aiscore.engine.index.database import Connection, Database
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.index.schema import PIECE_GARBAGE
+from aiscore.engine.layout import piece_path
+from aiscore.engine.mountpath import Mountpaths
+from aiscore.model.storage import MountpathState
+
+__all__ = ["Garbage"]
+
+_FORGET_BATCH = 64
+
+
+class Garbage:
+    """The reclaimer of one process."""
+
+    def __init__(self, database: Database, mountpaths: Mountpaths, files: Files) -> None:
+        self._database = database
+        self._mountpaths = mountpaths
+        self._files = files
+        self._lock = threading.Lock()
+        self._gone: list[int] = []
+        self._held = False
+
+    def reclaim(self, row: ObjectRow) -> None:
+        """Remove the files of an object row that was replaced or deleted; the transaction must be committed."""
+        self._reclaim(row.piece_id, row.mountpath_id, is_single=row.piece_count == 1)
+
+    def forget(self, connection: Connection, *, at_least: int = _FORGET_BATCH) -> None:
+        """Within a write transaction: remove the rows of pieces whose files are gone, if there are many."""
+        if len(self._gone) < at_least:
+            return
+        with self._lock:
+            gone, self._gone = self._gone, []
+        connection.executemany(
+            f"DELETE FROM pieces WHERE id = ? AND state = {PIECE_GARBAGE}", [(i,) for i in gone]
+        )
+
+    def reclaim_marked(self, limit: int = 100_000) -> None:
+        """Reclaim up to `limit` marked pieces, whoever left them; what is held or away stays."""
+        connection = self._database.connection()
+        rows = connection.execute(
+            "SELECT p.id, p.mountpath_id, EXISTS (SELECT 1 FROM manifests m WHERE m.manifest_id = p.id) "
+            "FROM pieces p WHERE p.state = 1 LIMIT ?",
+            (limit,),
+        ).fetchall()
+        self._held = False
+        for piece_id, mountpath_id, has_manifest in rows:
+            self._reclaim(piece_id, mountpath_id, is_single=not has_manifest)
+        self.flush()
+
+    def flush(self) -> None:
+        """Remove the rows of all pieces whose files are gone."""
+        if self._gone:
+            with self._database.write() as connection:
+                self.forget(connection, at_least=1)
+
+    def retry_held(self) -> None:
+        """Try again what a reader of this or another process held; cheap when nothing was."""
+        if self._held:
+            self.reclaim_marked()
+
+    def reset_after_fork(self) -> None:
+        """Rows whose files are gone are the parent's to remove."""
+        self._lock = threading.Lock()
+        self._gone = []
+
+    def _reclaim(self, piece_id: int, mountpath_id: int, *, is_single: bool) -> None:
+        if is_single:
+            if self._unlink(piece_id, mountpath_id):
+                self._gone.append(piece_id)
+            return
+        self._reclaim_manifest(piece_id, mountpath_id)
+
+    def _reclaim_manifest(self, manifest_id: int, mountpath_id: int) -> None:
+        path = self._path(manifest_id, mountpath_id)
+        if path is None:
+            return
+        try:
+            fd = self._files.open(path)
+        except FileNotFoundError:
+            fd = -1  # a crash came after the first unlink: nobody can begin to read it
+        except OSError:
+            return
+        try:
+            if fd >= 0:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    self._held = True
+                    return
+            self._remove_manifest(manifest_id)
+        finally:
+            if fd >= 0:
+                self._files.close(fd)
+
+    def _remove_manifest(self, manifest_id: int) -> None:
+        pieces = (
+            self._database.connection()
+            .execute(
+                "SELECT piece_id, mountpath_id FROM manifests WHERE manifest_id = ? ORDER BY number",
+                (manifest_id,),
+            )
+            .fetchall()
+        )
+        unlinked = [self._unlink(*piece) for piece in pieces]
+        if not all(unlinked):
+            return
+        with self._database.write() as connection:
+            connection.executemany("DELETE FROM pieces WHERE id = ?", [(p[0],) for p in pieces])
+            connection.execute("DELETE FROM manifests WHERE manifest_id = ?", (manifest_id,))
+
+    def _unlink(self, piece_id: int, mountpath_id: int) -> bool:
+        path = self._path(piece_id, mountpath_id)
+        if path is None:
+            return False
+        try:
+            self._files.unlink(path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def _path(self, piece_id: int, mountpath_id: int) -> str | None:
+        found = self._mountpaths.all().get(mountpath_id)
+        if found is None or found.state is MountpathState.MISSING:
+            return None
+        return piece_path(found.path, piece_id)

@@ -1,0 +1,1 @@
+"""The SQLite index: the only truth about names, metadata and manifests."""

@@ -1,0 +1,222 @@
+"""Connections to the index and write transactions.
+
+Each thread has a connection of its own, opened on first use. Beside it stands a cache of rows that is good as long as
+SQLite's `data_version` of that connection stands still: it moves when any other connection, of this process or
+another, commits. What the connection itself commits it must take out of its cache (`Connection.forget`).
+
+After a fork the child must not use, nor close, the parent's connections (closing would release the parent's POSIX
+locks): they are kept aside for good and new ones are opened.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from aiscore.engine.index.schema import migrate
+from aiscore.engine.layout import index_path
+from aiscore.errors import AisError, BusyError, CapacityExceededError, CorruptionError, StorageError
+
+__all__ = ["Connection", "Database", "WriteTransaction", "index_error"]
+
+BUSY_TIMEOUT_S = 60.0
+"""How long a writer waits for the writers of other processes before it gives up with `BusyError`."""
+CACHE_ROWS_MAX = 65_536
+"""Rows in one connection's cache; about 40 MiB. Past it the cache starts anew."""
+WAL_CHECKPOINT_PAGES = 4_000
+"""16 MiB of WAL between checkpoints: four times SQLite's default, a quarter of the checkpoint work."""
+
+_abandoned: list[object] = []
+"""Connections inherited over a fork: never closed, never used."""
+
+
+class Connection:
+    """One thread's connection and its row cache."""
+
+    __slots__ = ("cache", "execute", "executemany", "is_full_sync", "raw", "version")
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self.execute: Callable[..., sqlite3.Cursor] = raw.execute
+        self.executemany: Callable[..., sqlite3.Cursor] = raw.executemany
+        self.cache: dict[Any, Any] = {}
+        self.version = -1
+        self.is_full_sync = False
+
+    def fresh_cache(self) -> dict[Any, Any]:
+        """The cache, emptied first if another connection has committed since the last call."""
+        version = self.execute("PRAGMA data_version").fetchone()[0]
+        if version != self.version or len(self.cache) > CACHE_ROWS_MAX:
+            self.cache.clear()
+            self.version = version
+        return self.cache
+
+
+class Database:
+    """The index of one home: a connection a thread, one write transaction at a time in this process."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._path = index_path(home)
+        self._pid = os.getpid()
+        self._local = threading.local()
+        self._all: list[Connection] = []
+        # Rank 1 of 2, outside the allocator's lock. Taken before BEGIN IMMEDIATE: threads of one process would
+        # otherwise find each other busy and sleep in SQLite's back-off instead of queueing.
+        self._write_lock = threading.Lock()
+        self._list_lock = threading.Lock()
+        connection = self.connection()
+        try:
+            self.is_new = migrate(connection.raw, home)
+        except sqlite3.Error as exc:
+            self.close()
+            raise index_error(exc, home) from exc
+        except BaseException:
+            self.close()
+            raise
+
+    def connection(self) -> Connection:
+        """This thread's connection."""
+        found: Connection | None = getattr(self._local, "connection", None)
+        if found is not None:
+            return found
+        return self._connect()
+
+    def reset_after_fork(self) -> None:
+        """Leave the parent's connections alone; the child opens its own."""
+        _abandoned.append((self._all, self._local))
+        self._all = []
+        self._local = threading.local()
+        self._write_lock = threading.Lock()
+        self._list_lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def write(self, *, sync: bool = False) -> "WriteTransaction":
+        """A write transaction as a context manager: commits at the end, rolls back on an exception.
+
+        Args:
+            sync: the commit is on disk when the block ends, not only safe from the death of the process.
+        """
+        return WriteTransaction(self, sync)
+
+    def close(self) -> None:
+        """Close every connection of this process; other threads must be done with theirs."""
+        with self._list_lock:
+            connections, self._all = self._all, []
+        for connection in connections:
+            connection.raw.close()
+        self._local = threading.local()
+
+    def _connect(self) -> Connection:
+        try:
+            raw = sqlite3.connect(
+                self._path,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                cached_statements=256,
+                check_same_thread=False,
+            )
+            _switch_to_wal(raw)
+            raw.execute("PRAGMA synchronous = NORMAL")
+            raw.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
+            raw.execute("PRAGMA mmap_size = 268435456")
+            raw.execute("PRAGMA cache_size = -16384")
+        except sqlite3.Error as exc:
+            raise index_error(exc, self._home) from exc
+        connection = Connection(raw)
+        with self._list_lock:
+            self._all.append(connection)
+        self._local.connection = connection
+        return connection
+
+
+class WriteTransaction:
+    """See `Database.write`; entering gives the connection."""
+
+    __slots__ = ("_connection", "_database", "_sync")
+
+    def __init__(self, database: Database, sync: bool) -> None:
+        self._database = database
+        self._connection = database.connection()
+        self._sync = sync
+
+    def __enter__(self) -> Connection:
+        connection = self._connection
+        self._database._write_lock.acquire()  # noqa: SLF001
+        try:
+            if connection.is_full_sync is not self._sync:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
+                connection.is_full_sync = self._sync
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException as exc:
+            self._database._write_lock.release()  # noqa: SLF001
+            if isinstance(exc, sqlite3.Error):
+                raise index_error(exc, self._database._home) from exc  # noqa: SLF001
+            raise
+        return connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection = self._connection
+        try:
+            if kind is None:
+                try:
+                    connection.execute("COMMIT")
+                except sqlite3.Error as failed:
+                    self._rollback()
+                    raise index_error(failed, self._database._home) from failed  # noqa: SLF001
+            else:
+                self._rollback()
+                if isinstance(exc, sqlite3.Error):
+                    raise index_error(exc, self._database._home) from exc  # noqa: SLF001
+        finally:
+            self._database._write_lock.release()  # noqa: SLF001
+
+    def _rollback(self) -> None:
+        connection = self._connection
+        connection.cache.clear()
+        # SQLite rolls back by itself on some errors (disk full, I/O error): a second one would be an error.
+        if connection.raw.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _switch_to_wal(raw: sqlite3.Connection) -> None:
+    # The switch of a brand-new file needs an exclusive lock and does not honour the busy timeout.
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if _primary_code(exc) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _primary_code(exc: sqlite3.Error) -> int:
+    return int(getattr(exc, "sqlite_errorcode", 0)) & 0xFF
+
+
+def index_error(exc: sqlite3.Error, home: str) -> AisError:
+    """The typed error for a failure of the index."""
+    code = _primary_code(exc)
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return BusyError(
+            f"the index of {home} is busy for {BUSY_TIMEOUT_S:.0f} s", hint="try again"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return CapacityExceededError(
+            f"no space left for the index of {home}", hint="free space on that disk"
+        )
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return CorruptionError(
+            f"the index of {home} is damaged: {exc}", hint="restore it from a backup"
+        )
+    return StorageError(f"the index of {home} failed: {exc}")

@@ -1,0 +1,169 @@
+"""Rows of objects and of their manifests."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from aiscore.engine.index.database import Connection
+from aiscore.engine.index.schema import PIECE_GARBAGE, PIECE_LIVE
+
+__all__ = [
+    "ObjectRow",
+    "PieceRef",
+    "after_prefix",
+    "delete_object",
+    "find_object",
+    "insert_pieces",
+    "manifest_of",
+    "rows_after",
+    "select_object",
+    "write_object",
+]
+
+
+class PieceRef(NamedTuple):
+    """One stored piece: id, where it lies, bytes, and the hex value of its checksum (of the object's type)."""
+
+    piece_id: int
+    mountpath_id: int
+    size: int
+    checksum: str = ""
+
+
+class ObjectRow(NamedTuple):
+    """An object as the index holds it; `piece_id` is its first piece, and its manifest's id when there are more.
+
+    `generation` is the id of the first piece the content was written to. It survives moves of the content to other
+    pieces, is never reused, and so keys everything derived from the content: shard indexes, ETags.
+    """
+
+    bucket_id: int
+    name: str
+    size: int
+    version: int
+    checksum_type: str
+    checksum: str
+    atime_ns: int
+    mtime_ns: int
+    custom: str | None
+    generation: int
+    mountpath_id: int
+    piece_id: int
+    piece_count: int
+
+
+_COLUMNS = ", ".join(ObjectRow._fields)
+_SELECT = f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name = ?"
+_WRITE = f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES ({', '.join('?' * len(ObjectRow._fields))})"
+_FROM = f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
+
+
+def find_object(connection: Connection, bucket_id: int, name: str) -> ObjectRow | None:
+    """The object, from the connection's cache if that is still good."""
+    cache = connection.fresh_cache()
+    key = (bucket_id, name)
+    row: ObjectRow | None = cache.get(key)
+    if row is None:
+        row = select_object(connection, bucket_id, name)
+        if row is not None:
+            cache[key] = row
+    return row
+
+
+def select_object(connection: Connection, bucket_id: int, name: str) -> ObjectRow | None:
+    """The object as it is now (inside a write transaction: as it will be)."""
+    found = connection.execute(_SELECT, (bucket_id, name)).fetchone()
+    return None if found is None else ObjectRow._make(found)
+
+
+def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) -> None:
+    """Make the name point at `row`; the pieces of `old` become garbage unless the new row has them too."""
+    connection.execute(_WRITE, row)
+    connection.cache.pop((row.bucket_id, row.name), None)
+    if old is not None and old.piece_id != row.piece_id:
+        _discard(connection, old)
+
+
+def delete_object(connection: Connection, row: ObjectRow) -> None:
+    """Remove the name; its pieces become garbage."""
+    connection.execute(
+        "DELETE FROM objects WHERE bucket_id = ? AND name = ?", (row.bucket_id, row.name)
+    )
+    connection.cache.pop((row.bucket_id, row.name), None)
+    _discard(connection, row)
+
+
+def _discard(connection: Connection, row: ObjectRow) -> None:
+    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, row.piece_id))
+    connection.execute("DELETE FROM shard_indexes WHERE generation = ?", (row.generation,))
+
+
+def insert_pieces(connection: Connection, pieces: Sequence[PieceRef]) -> None:
+    """Enter new pieces, and their manifest when there is more than one."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        connection.execute(
+            "INSERT INTO pieces VALUES (?, ?, ?)", (first.piece_id, first.mountpath_id, PIECE_LIVE)
+        )
+        return
+    connection.executemany(
+        "INSERT INTO pieces VALUES (?, ?, ?)",
+        [(piece.piece_id, piece.mountpath_id, PIECE_LIVE) for piece in pieces],
+    )
+    connection.executemany(
+        "INSERT INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
+        [(first.piece_id, number, *piece) for number, piece in enumerate(pieces, start=1)],
+    )
+
+
+def manifest_of(connection: Connection, row: ObjectRow) -> list[PieceRef]:
+    """All pieces of an object in order; for one of a single piece nothing is read."""
+    if row.piece_count == 1:
+        return [PieceRef(row.piece_id, row.mountpath_id, row.size, row.checksum)]
+    found = connection.execute(
+        "SELECT piece_id, mountpath_id, size, checksum FROM manifests WHERE manifest_id = ? "
+        "ORDER BY number",
+        (row.piece_id,),
+    )
+    return [PieceRef._make(piece) for piece in found]
+
+
+def after_prefix(prefix: str) -> str | None:
+    """The smallest name greater than every name that starts with `prefix`; None when there is none.
+
+    Names are ordered as UTF-8 bytes, which is the order of code points.
+    """
+    while prefix:
+        last = ord(prefix[-1])
+        if last < 0x10FFFF:
+            following = 0xE000 if last == 0xD7FF else last + 1
+            return prefix[:-1] + chr(following)
+        prefix = prefix[:-1]
+    return None
+
+
+_BATCH = 1_000
+
+
+def rows_after(
+    connection: Connection, bucket_id: int, prefix: str = "", start: str = ""
+) -> Iterator[ObjectRow]:
+    """Objects with `prefix` and a name greater than `start`, in order; read a thousand at a time.
+
+    No statement stays open between batches, so a writer is never held up; what is committed meanwhile ahead of the
+    cursor is seen.
+    """
+    end = after_prefix(prefix)
+    # "name\0" is the first string after "name": names have no NUL.
+    low = max(prefix, f"{start}\0") if start else prefix
+    while True:
+        if end is None:
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ? ORDER BY name LIMIT ?",
+                (bucket_id, low, _BATCH),
+            ).fetchall()
+        else:
+            found = connection.execute(_FROM, (bucket_id, low, end, _BATCH)).fetchall()
+        yield from map(ObjectRow._make, found)
+        if len(found) < _BATCH:
+            return
+        low = f"{found[-1][1]}\0"

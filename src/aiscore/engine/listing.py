@@ -1,0 +1,220 @@
+"""Listing: pages of names in byte order, at the price of the page and not of the bucket.
+
+A page is a range scan that starts where the token says. With a delimiter the scan jumps over each directory it has
+named, so a directory costs one seek however much lies in it. With `archive`, the members of a shard follow the
+shard; a page may end between them, so the token then carries the shard and the number of members given.
+"""
+
+import json
+from collections.abc import Iterator
+
+from aiscore.engine.core import Core
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.database import Connection
+from aiscore.engine.index.objects import ObjectRow, after_prefix
+from aiscore.engine.members import members_of
+from aiscore.engine.write import etag_of
+from aiscore.errors import AisError, InvalidArgumentError
+from aiscore.model.access import Access
+from aiscore.model.archive import ArchiveFormat, split_archpath
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.objects import (
+    LIST_PAGE_MAX,
+    EntryFlag,
+    ListEntry,
+    ListOptions,
+    ListPage,
+    ListProp,
+)
+
+__all__ = ["list_page"]
+
+_COLUMNS = ", ".join(ObjectRow._fields)
+_SEPARATOR = "\0"
+"""Between shard and member count in a token: no name has a NUL."""
+_SCAN_BATCH_MAX = 1_000
+_SCAN_BATCH_MIN = 4
+
+
+def list_page(core: Core, bucket: BucketRef, options: ListOptions) -> ListPage:
+    """One page. See `Transport.list_page`."""
+    row = core.bucket(bucket, Access.LIST_OBJECTS)
+    limit = options.page_size or LIST_PAGE_MAX
+    token_name, _, skipped = options.token.partition(_SEPARATOR)
+    if skipped and not skipped.isdigit():
+        raise InvalidArgumentError("invalid continuation token", hint="start the listing anew")
+    prefix, member_prefix = _split_prefix(options)
+    scan = _Scan(core, row.id, prefix, options, token_name, resume_inside=bool(skipped))
+    entries: list[ListEntry] = []
+    for found in scan.entries(limit):
+        if isinstance(found, str):
+            entries.append(ListEntry(name=found, flags=EntryFlag.DIRECTORY))
+            token = found
+        else:
+            entry = _entry(core, found, options)
+            token = found.name
+            done = 0
+            if options.archive and ArchiveFormat.of_name(found.name) is not None:
+                if found.name == token_name and skipped:
+                    done = int(skipped)
+                elif found.name.startswith(options.prefix):
+                    entries.append(entry)
+                taken = _add_members(core, row, found, entries, done, limit, member_prefix, options)
+                if taken is not None:
+                    return ListPage(entries, f"{found.name}{_SEPARATOR}{taken}")
+            else:
+                entries.append(entry)
+        if len(entries) >= limit:
+            return ListPage(entries, token)
+    return ListPage(entries)
+
+
+def _split_prefix(options: ListOptions) -> tuple[str, str]:
+    """Prefix of object names, and of members when the prefix reaches into a shard."""
+    if options.archive:
+        reached = split_archpath(options.prefix)
+        if reached is not None:
+            return reached
+    return options.prefix, ""
+
+
+class _Scan:
+    """Rows and virtual directories of one bucket in order."""
+
+    def __init__(
+        self,
+        core: Core,
+        bucket_id: int,
+        prefix: str,
+        options: ListOptions,
+        token: str,
+        *,
+        resume_inside: bool,
+    ) -> None:
+        self._connection: Connection = core.connection()
+        self._bucket_id = bucket_id
+        self._prefix = prefix
+        self._end = after_prefix(prefix)
+        self._delimiter = options.delimiter
+        self._directories = options.directories
+        after = max(token, options.start_after)
+        if resume_inside:
+            self._low = max(prefix, token)
+        elif not after:
+            self._low = prefix
+        elif self._delimiter and after.endswith(self._delimiter) and after == token:
+            self._low = max(prefix, after_prefix(after) or after)
+        else:
+            self._low = max(prefix, f"{after}{_SEPARATOR}")
+
+    def entries(self, limit: int) -> Iterator[ObjectRow | str]:
+        """Rows, and names of directories when there is a delimiter; as many as are asked for."""
+        batch = min(limit, _SCAN_BATCH_MAX)
+        while True:
+            rows = self._fetch(batch)
+            jumped = False
+            for row in rows:
+                directory = self._directory_of(row.name)
+                if directory is None:
+                    yield row
+                    continue
+                if self._directories:
+                    yield directory
+                following = after_prefix(directory)
+                if following is None:
+                    return
+                self._low = following
+                jumped = True
+                break
+            if jumped:
+                # Directories come in runs: fetching a full batch for each would read what the next jump skips.
+                batch = _SCAN_BATCH_MIN
+                continue
+            if len(rows) < batch:
+                return
+            self._low = f"{rows[-1].name}{_SEPARATOR}"
+            batch = min(batch * 4, _SCAN_BATCH_MAX)
+
+    def _directory_of(self, name: str) -> str | None:
+        if not self._delimiter:
+            return None
+        cut = name.find(self._delimiter, len(self._prefix))
+        return None if cut < 0 else name[: cut + 1]
+
+    def _fetch(self, count: int) -> list[ObjectRow]:
+        bound, arguments = "", [self._bucket_id, self._low]
+        if self._end is not None:
+            bound = " AND name < ?"
+            arguments.append(self._end)
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ?{bound} "
+            "ORDER BY name LIMIT ?",
+            (*arguments, count),
+        ).fetchall()
+        return [ObjectRow._make(row) for row in found]
+
+
+def _add_members(
+    core: Core,
+    bucket: BucketRow,
+    row: ObjectRow,
+    entries: list[ListEntry],
+    done: int,
+    limit: int,
+    member_prefix: str,
+    options: ListOptions,
+) -> int | None:
+    """Append members from number `done` on; the number reached when the page is full before the last one."""
+    try:
+        members = members_of(core, bucket, row.name)
+    except AisError:
+        return None  # named like an archive, but is none: listed as the object it is
+    for number, member in enumerate(members):
+        if number < done or not member.name.startswith(member_prefix):
+            continue
+        if len(entries) >= limit:
+            return number
+        entries.append(
+            ListEntry(
+                name=f"{row.name}/{member.name}",
+                size=member.size if ListProp.SIZE in options.props else 0,
+                flags=EntryFlag.IN_ARCHIVE,
+            )
+        )
+    return None
+
+
+def _entry(core: Core, row: ObjectRow, options: ListOptions) -> ListEntry:
+    props = options.props
+    flags = EntryFlag.CACHED
+    if row.piece_count > 1:
+        flags |= EntryFlag.CHUNKED
+    if options.archive and ArchiveFormat.of_name(row.name) is not None:
+        flags |= EntryFlag.ARCHIVE
+    if props <= _CHEAP_PROPS:
+        return ListEntry(name=row.name, size=row.size if ListProp.SIZE in props else 0, flags=flags)
+    checksum = None
+    if ListProp.CHECKSUM in props and row.checksum_type != ChecksumType.NONE.value:
+        checksum = Checksum(ChecksumType(row.checksum_type), row.checksum)
+    location = ""
+    if ListProp.LOCATION in props:
+        mountpath = core.mountpaths.all().get(row.mountpath_id)
+        location = f"t[{core.home_id}]:mp[{mountpath.path if mountpath else ''}]"
+    return ListEntry(
+        name=row.name,
+        size=row.size if ListProp.SIZE in props else 0,
+        checksum=checksum,
+        version=str(row.version) if ListProp.VERSION in props and row.version else "",
+        atime_ns=row.atime_ns if ListProp.ATIME in props else 0,
+        mtime_ns=row.mtime_ns if ListProp.LAST_MODIFIED in props else 0,
+        custom=(json.loads(row.custom) if row.custom else {}) if ListProp.CUSTOM in props else None,
+        location=location,
+        etag=etag_of(row) if ListProp.ETAG in props else "",
+        flags=flags,
+    )
+
+
+_CHEAP_PROPS = frozenset(
+    {ListProp.NAME, ListProp.SIZE, ListProp.CACHED, ListProp.CHUNKED, ListProp.STATUS}
+)

@@ -1,0 +1,274 @@
+"""Mountpaths: which directories the home uses, in which state, and which one gets the next piece.
+
+The index holds the list; each directory holds a label that names its home and itself, so that an unmounted disk (an
+empty directory in its place) is noticed and never written to. A piece is found through the mountpath id in the
+index, so placement is free to change: rendezvous hashing of the object's unique name over the enabled mountpaths.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+
+import xxhash
+
+from aiscore.engine.fileio import Files, storage_error, write_all
+from aiscore.engine.index.database import Connection, Database
+from aiscore.engine.layout import label_path, pieces_root
+from aiscore.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    MountpathNotFoundError,
+    UnavailableError,
+)
+from aiscore.model.storage import MountpathInfo, MountpathState
+
+__all__ = ["MOUNTPATH_PATH_MAX", "Mountpath", "Mountpaths"]
+
+MOUNTPATH_PATH_MAX = 255
+"""Characters; upstream's limit."""
+LABEL_CHECK_S = 5.0
+"""How long a label that was found is taken to be there still."""
+_CACHE_KEY = "mountpaths"
+
+
+@dataclass(frozen=True, slots=True)
+class Mountpath:
+    """A disk plus the directory on it that the store fully owns."""
+
+    id: int
+    label: str
+    path: str
+    state: MountpathState
+
+
+class Mountpaths:
+    """The mountpaths of one home."""
+
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database = database
+        self._files = files
+        self._labels: dict[str, tuple[float, bool]] = {}
+
+    def all(self) -> dict[int, Mountpath]:
+        """Every mountpath by id, with its state as of now in the index and, once a cache, on disk."""
+        connection = self._database.connection()
+        cache = connection.fresh_cache()
+        found: dict[int, Mountpath] | None = cache.get(_CACHE_KEY)
+        if found is None:
+            found = cache[_CACHE_KEY] = self._load(connection)
+        return found
+
+    def readable(self, mountpath_id: int) -> str:
+        """Path of a mountpath that can be read.
+
+        Raises:
+            UnavailableError: it is disabled or missing.
+        """
+        found = self.all().get(mountpath_id)
+        if found is None:
+            raise UnavailableError(f"mountpath {mountpath_id} is not part of this home")
+        if found.state is not MountpathState.ENABLED:
+            raise UnavailableError(
+                f"mountpath {found.path} is {found.state}",
+                hint=f"enable it: ais storage mountpath enable {found.path}"
+                if found.state is MountpathState.DISABLED
+                else "mount the disk",
+            )
+        return found.path
+
+    def choose(self, key: str) -> Mountpath:
+        """The enabled mountpath for a piece of the object with unique name `key`.
+
+        Raises:
+            UnavailableError: none is enabled.
+        """
+        candidates = [m for m in self.all().values() if m.state is MountpathState.ENABLED]
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            raise UnavailableError(
+                "no mountpath is enabled", hint="see: ais storage mountpath show"
+            )
+        return max(candidates, key=lambda m: xxhash.xxh64_intdigest((m.label + key).encode()))
+
+    def by_path(self, path: str) -> Mountpath:
+        """The mountpath at `path`.
+
+        Raises:
+            MountpathNotFoundError: there is none.
+        """
+        wanted = path.rstrip("/")
+        for found in self.all().values():
+            if found.path == wanted:
+                return found
+        raise MountpathNotFoundError(
+            f'mountpath "{path}" does not exist', hint="see: ais storage mountpath show"
+        )
+
+    def add(self, path: str, home_id: str) -> None:
+        """Begin to use a directory. See `Transport.add_mountpath`."""
+        path = _checked_path(path)
+        with self._database.write(sync=True) as connection:
+            connection.cache.clear()
+            for other in self.all().values():
+                if other.path == path:
+                    raise AlreadyExistsError(f'mountpath "{path}" already exists')
+                if _is_nested(path, other.path):
+                    raise InvalidArgumentError(f'mountpath "{path}" nests with "{other.path}"')
+            try:
+                if not os.path.isdir(path):
+                    raise InvalidArgumentError(
+                        f'mountpath "{path}" is not a directory', hint="create it first"
+                    )
+                if set(os.listdir(path)) - {"lost+found"}:
+                    raise InvalidArgumentError(
+                        f'mountpath "{path}" is not empty', hint="give it a directory of its own"
+                    )
+                self._enter(connection, path, home_id)
+            except OSError as exc:
+                raise storage_error(exc, path) from exc
+
+    def add_default(self, path: str, home_id: str) -> None:
+        """Make and enter the first mountpath of a new home, unless another process was faster."""
+        with self._database.write(sync=True) as connection:
+            connection.cache.clear()
+            if self.all():
+                return
+            try:
+                os.makedirs(path, mode=0o700, exist_ok=True)
+                self._enter(connection, path, home_id)
+            except OSError as exc:
+                raise storage_error(exc, path) from exc
+
+    def set_state(self, path: str, state: MountpathState) -> None:
+        """Enable or disable."""
+        found = self.by_path(path)
+        others = [m for m in self.all().values() if m.id != found.id]
+        if state is MountpathState.DISABLED and not any(
+            m.state is MountpathState.ENABLED for m in others
+        ):
+            raise InvalidArgumentError(
+                f'mountpath "{path}" is the last one that is enabled', hint="add another one first"
+            )
+        with self._database.write(sync=True) as connection:
+            connection.execute(
+                "UPDATE mountpaths SET state = ? WHERE id = ?", (state.value, found.id)
+            )
+            connection.cache.clear()
+
+    def forget(self, mountpath: Mountpath) -> None:
+        """Remove an empty mountpath from the index, then its label and directories from the disk."""
+        with self._database.write(sync=True) as connection:
+            connection.execute("DELETE FROM mountpaths WHERE id = ?", (mountpath.id,))
+            connection.cache.clear()
+        # What is left behind by a crash here is a labelled directory that nothing refers to.
+        shutil.rmtree(pieces_root(mountpath.path), ignore_errors=True)
+        if os.path.exists(label_path(mountpath.path)):
+            os.unlink(label_path(mountpath.path))
+
+    def infos(self) -> list[MountpathInfo]:
+        """What `Transport.mountpaths` answers."""
+        counts: dict[int, int] = dict(
+            self._database.connection()
+            .execute("SELECT mountpath_id, count(*) FROM pieces GROUP BY mountpath_id")
+            .fetchall()
+        )
+        infos = []
+        for mountpath in self.all().values():
+            used = total = 0
+            if mountpath.state is not MountpathState.MISSING:
+                usage = shutil.disk_usage(mountpath.path)
+                used, total = usage.used, usage.total
+            infos.append(
+                MountpathInfo(
+                    path=mountpath.path,
+                    state=mountpath.state,
+                    disk_used=used,
+                    disk_total=total,
+                    piece_count=counts.get(mountpath.id, 0),
+                )
+            )
+        return infos
+
+    def disk_total(self) -> int:
+        """Bytes of all disks under the mountpaths, each disk once."""
+        sizes: dict[int, int] = {}
+        for mountpath in self.all().values():
+            if mountpath.state is not MountpathState.MISSING:
+                device = os.stat(mountpath.path).st_dev
+                sizes[device] = shutil.disk_usage(mountpath.path).total
+        return sum(sizes.values())
+
+    def _load(self, connection: Connection) -> dict[int, Mountpath]:
+        rows = connection.execute("SELECT id, label, path, state FROM mountpaths ORDER BY id")
+        return {
+            row[0]: Mountpath(
+                row[0],
+                row[1],
+                row[2],
+                MountpathState(row[3])
+                if self._has_label(row[1], row[2])
+                else MountpathState.MISSING,
+            )
+            for row in rows.fetchall()
+        }
+
+    def _has_label(self, label: str, path: str) -> bool:
+        # Every commit of another process empties the row cache; the disks are not looked at that often.
+        now = time.monotonic()
+        checked, is_there = self._labels.get(label, (-LABEL_CHECK_S, False))
+        if now - checked >= LABEL_CHECK_S or not is_there:
+            is_there = _read_label(path) == label
+            self._labels[label] = (now, is_there)
+        return is_there
+
+    def _enter(self, connection: Connection, path: str, home_id: str) -> None:
+        # Label before row: a crash in between leaves a label that nothing refers to, never a row without a label.
+        label = secrets.token_hex(8)
+        self._write_label(path, json.dumps({"home": home_id, "mountpath": label}).encode())
+        os.makedirs(pieces_root(path), mode=0o700, exist_ok=True)
+        connection.execute(
+            "INSERT INTO mountpaths (label, path, state) VALUES (?, ?, ?)",
+            (label, path, MountpathState.ENABLED.value),
+        )
+        connection.cache.clear()
+
+    def _write_label(self, path: str, content: bytes) -> None:
+        temporary = f"{label_path(path)}.{secrets.token_hex(4)}"
+        fd = self._files.create(temporary)
+        try:
+            write_all(self._files.write, fd, content)
+            self._files.fsync(fd)
+        finally:
+            self._files.close(fd)
+        os.replace(temporary, label_path(path))
+        self._files.fsync_dir(path)
+
+
+def _read_label(path: str) -> str | None:
+    try:
+        with open(label_path(path), "rb") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return content.get("mountpath") if isinstance(content, dict) else None
+
+
+def _checked_path(path: str) -> str:
+    clean = path.rstrip("/")
+    if not path.startswith("/") or not clean or os.path.normpath(clean) != clean:
+        raise InvalidArgumentError(
+            f'mountpath "{path}" is invalid: expected an absolute path other than "/", without ".."'
+        )
+    if len(clean) > MOUNTPATH_PATH_MAX:
+        raise InvalidArgumentError(
+            f'mountpath "{path}" has {len(clean)} characters, the limit is {MOUNTPATH_PATH_MAX}'
+        )
+    return clean
+
+
+def _is_nested(one: str, other: str) -> bool:
+    return one.startswith(f"{other}/") or other.startswith(f"{one}/")

@@ -1,0 +1,271 @@
+"""Operations on single objects and on selections of them: put, head, delete, rename, custom metadata."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from aiscore.engine.checksum import MultiHasher
+from aiscore.engine.core import Core
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import (
+    ObjectRow,
+    delete_object,
+    rows_after,
+    select_object,
+    write_object,
+)
+from aiscore.engine.read import find_or_raise, props_of
+from aiscore.engine.write import (
+    ContentWriter,
+    blocks_of,
+    check_precondition,
+    commit_content,
+    verify,
+)
+from aiscore.errors import CapacityExceededError, ObjectNotFoundError
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import ChecksumType
+from aiscore.model.names import check_object_name
+from aiscore.model.objects import (
+    DeleteResult,
+    ObjectProps,
+    Precondition,
+    PutOptions,
+    Selection,
+    check_custom,
+)
+from aiscore.model.stream import Body
+from aiscore.model.template import parse_template
+
+__all__ = [
+    "delete_many",
+    "delete_one",
+    "head_object",
+    "put_object",
+    "rename_object",
+    "select_names",
+    "set_custom",
+    "writer_for",
+]
+
+_DELETE_BATCH = 500
+
+
+def put_object(
+    core: Core, bucket: BucketRef, name: str, body: Body, options: PutOptions
+) -> ObjectProps:
+    """Store an object. See `Transport.put`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.PUT)
+    if options.custom:
+        check_custom(options.custom)
+    cname = bucket.object_cname(name)
+    kind = options.compute or row.props.checksum.type
+    given = options.checksum
+    if given is not None and options.skip_same and options.precondition is None:
+        same = _drain_same(core, row, name, body, options)
+        if same is not None:
+            return same
+    kinds = {kind} if given is None else {kind, given.type}
+    writer = writer_for(core, row, name, kinds, size=options.size)
+    sync = core.is_durable(row)
+    try:
+        for block in blocks_of(body, options.size, cname):
+            writer.write(block)
+        writer.finish(sync=sync)
+        verify(given, writer.hasher, cname)
+        committed = commit_content(
+            core,
+            row,
+            name,
+            writer,
+            checksum=writer.hasher.checksum(kind),
+            custom=options.custom,
+            precondition=options.precondition,
+            sync=sync,
+        )
+    except BaseException:
+        writer.abort()
+        raise
+    return props_of(core, committed)
+
+
+def writer_for(
+    core: Core,
+    bucket: BucketRow,
+    name: str,
+    kinds: set[ChecksumType],
+    *,
+    size: int | None = None,
+) -> ContentWriter:
+    """A writer placed and limited as the bucket's properties say."""
+    chunks = bucket.props.chunks
+    piece_size_max = chunks.max_monolithic_size
+    piece_checksum = ChecksumType.NONE
+    if size is not None and size > piece_size_max:
+        piece_size_max = chunks.chunk_size
+        piece_checksum = bucket.props.checksum.type
+    return ContentWriter(
+        core,
+        bucket.bucket.uname + name,
+        bucket.bucket.object_cname(name),
+        kinds,
+        piece_size_max=piece_size_max,
+        piece_checksum=piece_checksum,
+    )
+
+
+def _drain_same(
+    core: Core, bucket: BucketRow, name: str, body: Body, options: PutOptions
+) -> ObjectProps | None:
+    """The object as it is, if it already has the checksum that came with the body; the body is read and checked."""
+    given = options.checksum
+    old = select_object(core.connection(), bucket.id, name)
+    if (
+        given is None
+        or old is None
+        or (old.checksum_type, old.checksum) != (given.type, given.value)
+    ):
+        return None
+    if options.custom and (json.loads(old.custom) if old.custom else {}) != dict(options.custom):
+        return None
+    cname = bucket.bucket.object_cname(name)
+    hasher = MultiHasher([given.type])
+    for block in blocks_of(body, options.size, cname):
+        hasher.update(block)
+    verify(given, hasher, cname)
+    return props_of(core, old)
+
+
+def head_object(core: Core, bucket: BucketRef, name: str) -> ObjectProps:
+    """Properties of an object."""
+    check_object_name(name)
+    return props_of(core, find_or_raise(core, core.bucket(bucket, Access.HEAD_OBJECT), name))
+
+
+def delete_one(core: Core, bucket: BucketRef, name: str, precondition: Precondition | None) -> None:
+    """Remove an object; works on a full disk too, as long as the reserve lasts."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.DELETE_OBJECT)
+    try:
+        old = _delete_row(core, row, name, precondition)
+    except CapacityExceededError:
+        if not core.give_up_reserve():
+            raise
+        old = _delete_row(core, row, name, precondition)
+        core.garbage.reclaim(old)
+        core.refill_reserve()
+        return
+    core.garbage.reclaim(old)
+
+
+def _delete_row(
+    core: Core, bucket: BucketRow, name: str, precondition: Precondition | None
+) -> ObjectRow:
+    cname = bucket.bucket.object_cname(name)
+    with core.database.write(sync=core.is_durable(bucket)) as connection:
+        old = select_object(connection, bucket.id, name)
+        if precondition is not None:
+            check_precondition(precondition, old, cname)
+        if old is None:
+            raise ObjectNotFoundError(
+                f"{cname} does not exist", hint=f"list names: ais ls {bucket.bucket}"
+            )
+        delete_object(connection, old)
+        core.garbage.forget(connection)
+    return old
+
+
+def select_names(core: Core, bucket: BucketRow, selection: Selection) -> Iterator[ObjectRow | str]:
+    """What a selection means: rows of objects that exist, and names of the list or template that do not."""
+    if selection.names is not None:
+        yield from _look_up(core, bucket, iter(selection.names))
+        return
+    prefix = selection.prefix or ""
+    if selection.template is not None:
+        template = parse_template(selection.template)
+        if not (template.is_prefix or template.is_all):
+            yield from _look_up(core, bucket, iter(template))
+            return
+        prefix = template.prefix
+    yield from rows_after(core.connection(), bucket.id, prefix)
+
+
+def _look_up(core: Core, bucket: BucketRow, names: Iterator[str]) -> Iterator[ObjectRow | str]:
+    connection = core.connection()
+    for name in names:
+        row = select_object(connection, bucket.id, name)
+        yield name if row is None else row
+
+
+def delete_many(core: Core, bucket: BucketRef, selection: Selection) -> DeleteResult:
+    """Remove every object of the selection, some hundreds in a transaction."""
+    row = core.bucket(bucket, Access.DELETE_OBJECT)
+    deleted = 0
+    missing: list[str] = []
+    batch: list[ObjectRow] = []
+    for found in select_names(core, row, selection):
+        if isinstance(found, str):
+            # A template may name ten million objects: only a list is answered name by name.
+            if selection.names is not None:
+                missing.append(found)
+            continue
+        batch.append(found)
+        if len(batch) == _DELETE_BATCH:
+            deleted += _delete_batch(core, row, batch)
+            batch = []
+    if batch:
+        deleted += _delete_batch(core, row, batch)
+    return DeleteResult(deleted=deleted, missing=tuple(missing))
+
+
+def _delete_batch(core: Core, bucket: BucketRow, rows: list[ObjectRow]) -> int:
+    gone = []
+    with core.database.write(sync=core.is_durable(bucket)) as connection:
+        for row in rows:
+            current = select_object(connection, row.bucket_id, row.name)
+            if current is not None:
+                delete_object(connection, current)
+                gone.append(current)
+        core.garbage.forget(connection)
+    for row in gone:
+        core.garbage.reclaim(row)
+    return len(gone)
+
+
+def rename_object(core: Core, bucket: BucketRef, name: str, new_name: str) -> None:
+    """Give an object another name; its content is not touched. See `Transport.rename`."""
+    check_object_name(name)
+    check_object_name(new_name)
+    row = core.bucket(bucket, Access.MOVE_OBJECT)
+    if name == new_name:
+        find_or_raise(core, row, name)
+        return
+    with core.database.write(sync=core.is_durable(row)) as connection:
+        old = select_object(connection, row.id, name)
+        if old is None:
+            raise ObjectNotFoundError(f"{bucket.object_cname(name)} does not exist")
+        replaced = select_object(connection, row.id, new_name)
+        connection.execute("DELETE FROM objects WHERE bucket_id = ? AND name = ?", (row.id, name))
+        connection.cache.pop((row.id, name), None)
+        write_object(connection, old._replace(name=new_name), replaced)
+    if replaced is not None:
+        core.garbage.reclaim(replaced)
+
+
+def set_custom(
+    core: Core, bucket: BucketRef, name: str, custom: Mapping[str, str], *, replace: bool
+) -> ObjectProps:
+    """Merge or replace custom metadata. See `Transport.set_custom`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.UPDATE_OBJECT)
+    with core.database.write(sync=core.is_durable(row)) as connection:
+        old = select_object(connection, row.id, name)
+        if old is None:
+            raise ObjectNotFoundError(f"{bucket.object_cname(name)} does not exist")
+        merged = dict(custom) if replace else {**json.loads(old.custom or "{}"), **custom}
+        kept = {key: value for key, value in merged.items() if value}
+        check_custom(kept)
+        new = old._replace(custom=json.dumps(kept, separators=(",", ":")) if kept else None)
+        write_object(connection, new, old)
+    return props_of(core, new)

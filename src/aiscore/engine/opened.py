@@ -1,0 +1,173 @@
+"""What `open` gives: an object, a range, a member or a selection of members, as one kind of reader."""
+
+import time
+from collections.abc import Iterator
+from typing import Self
+
+from aiscore.engine.archive.encode import Piece, TarEncoder
+from aiscore.engine.archive.names import encode_name
+from aiscore.engine.archive.reader import open_member, read_members
+from aiscore.engine.archive.selection import select
+from aiscore.engine.blocks import BlockReader
+from aiscore.engine.core import Core
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.read import (
+    ContentReader,
+    ContentSource,
+    open_content,
+    props_of,
+    read_whole,
+    verify_bytes,
+    verify_content,
+)
+from aiscore.engine.shards import index_of
+from aiscore.errors import ArchiveError, ArchpathNotFoundError, CorruptionError
+from aiscore.model.access import Access
+from aiscore.model.archive import ArchiveFormat
+from aiscore.model.bucket import BucketRef
+from aiscore.model.names import check_object_name
+from aiscore.model.objects import GetOptions, ObjectProps
+from aiscore.model.stream import ByteReader
+
+__all__ = ["OpenObject", "open_object", "read_object"]
+
+
+class OpenObject:
+    """An open object, range, member or selection (`transport.ObjectReader`). A context manager."""
+
+    def __init__(
+        self,
+        core: Core,
+        row: ObjectRow,
+        content: ContentSource,
+        reader: ByteReader,
+        size: int | None,
+    ) -> None:
+        self._core = core
+        self._row = row
+        self._content = content
+        self._reader = reader
+        self.size = size
+        self._props: ObjectProps | None = None
+        self.read = reader.read
+        self.readinto = reader.readinto
+
+    @property
+    def props(self) -> ObjectProps:
+        """Properties of the object as it was opened."""
+        if self._props is None:
+            self._props = props_of(self._core, self._row)
+        return self._props
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._reader)
+
+    def close(self) -> None:
+        """Close the files; safe to repeat."""
+        self._reader.close()
+        self._content.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -> OpenObject:
+    """Open an object, a range, a member, or a selection. See `Transport.open`."""
+    check_object_name(name)
+    bucket_row = core.bucket(bucket, Access.GET)
+    cname = bucket.object_cname(name)
+    row, content = open_content(core, bucket_row, name)
+    try:
+        if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
+            verify_content(row, content, cname)
+        if options.archpath is not None:
+            return _open_member(core, row, content, cname, options)
+        if options.archregx is not None:
+            return _open_selection(core, row, content, cname, options)
+        start, length = 0, row.size
+        if options.byte_range is not None:
+            start, length = options.byte_range.resolve(row.size, cname)
+        core.touch(row)
+        reader = ContentReader(content, start, length, cname)
+        return OpenObject(core, row, content, reader, length)
+    except BaseException:
+        content.close()
+        raise
+
+
+def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -> bytes:
+    """All that `open_object` would deliver, in memory; whole objects take the short way."""
+    check_object_name(name)
+    if options.archpath is None and options.archregx is None and options.byte_range is None:
+        bucket_row = core.bucket(bucket, Access.GET)
+        row, data = read_whole(core, bucket_row, name)
+        if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
+            verify_bytes(row, data, bucket.object_cname(name))
+        core.touch(row)
+        return data
+    with open_object(core, bucket, name, options) as reader:
+        return reader.read()
+
+
+def _open_member(
+    core: Core, row: ObjectRow, content: ContentSource, cname: str, options: GetOptions
+) -> OpenObject:
+    archpath = options.archpath or ""
+    index = index_of(core, row, content, cname, options.archmime)
+    position = index.find(archpath.lstrip("/"))
+    if position is None:
+        raise ArchpathNotFoundError(
+            f'"{archpath}" not found in {cname}', hint=f"list its members: ais archive ls {cname}"
+        )
+    start, length = 0, index.sizes[position]
+    if options.byte_range is not None:
+        start, length = options.byte_range.resolve(length, f"{cname}/{archpath}")
+    reader: ByteReader
+    if index.format is ArchiveFormat.TAR:
+        reader = ContentReader(content, index.offsets[position] + start, length, cname)
+    else:
+        member = open_member(content, index, position, start, length)
+        reader = BlockReader(_counted(iter(member), length, f"{cname}/{archpath}"))
+    core.touch(row)
+    return OpenObject(core, row, content, reader, length)
+
+
+def _open_selection(
+    core: Core, row: ObjectRow, content: ContentSource, cname: str, options: GetOptions
+) -> OpenObject:
+    assert options.archregx is not None
+    assert options.archmode is not None
+    index = index_of(core, row, content, cname, options.archmime)
+    positions = select(index, options.archregx, options.archmode)
+    if not positions:
+        raise ArchpathNotFoundError(
+            f'no member of {cname} matches {options.archmode} "{options.archregx}"',
+            hint=f"list its members: ais archive ls {cname}",
+        )
+
+    def blocks() -> Iterator[Piece]:
+        encoder = TarEncoder(int(time.time()))
+        for position, reader in read_members(content, index, positions):
+            raw = encode_name(index.names[position])
+            assert raw is not None
+            yield from encoder.member(raw, index.sizes[position], reader)
+        yield from encoder.finish()
+
+    core.touch(row)
+    return OpenObject(core, row, content, BlockReader(blocks()), None)
+
+
+def _counted(blocks: Iterator[bytes], size: int, what: str) -> Iterator[bytes]:
+    """Pass blocks through; a member that ends early is damage, not an end."""
+    found = 0
+    try:
+        for block in blocks:
+            found += len(block)
+            yield block
+    except ArchiveError as exc:
+        raise CorruptionError(f"{what} is damaged: {exc.message}") from exc
+    if found != size:
+        raise CorruptionError(f"{what} has {found} bytes, its archive says {size}")

@@ -1,0 +1,430 @@
+"""The read path: from an object's row to its bytes.
+
+Pieces are immutable, so a reader needs no lock on the object: it holds the pieces (see `garbage`). Between looking up
+the row and opening the piece another process may replace the object and unlink the piece; then the row is looked up
+again.
+"""
+
+import fcntl
+import json
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Self
+
+from aiscore.engine.checksum import checksum_of, new_hasher
+from aiscore.engine.core import Core
+from aiscore.engine.fileio import storage_error
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import (
+    ObjectRow,
+    PieceRef,
+    find_object,
+    manifest_of,
+    select_object,
+)
+from aiscore.engine.layout import piece_path
+from aiscore.engine.write import etag_of
+from aiscore.errors import BusyError, CorruptionError, ObjectNotFoundError
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.objects import ObjectProps
+from aiscore.model.stream import BLOCK_SIZE
+
+__all__ = [
+    "ContentReader",
+    "ContentSource",
+    "FileContent",
+    "ManifestContent",
+    "check_digest",
+    "fill_exact",
+    "find_or_raise",
+    "open_content",
+    "props_of",
+    "read_exact",
+    "read_whole",
+    "verify_bytes",
+    "verify_content",
+]
+
+_ATTEMPTS = 20
+"""Look-ups of an object that is being overwritten as fast as it is read, before the reader gives up."""
+_OPEN_PIECES_MAX = 16
+
+
+class FileContent:
+    """Content of one piece: random access over one open file."""
+
+    __slots__ = ("_core", "_what", "fd", "size")
+
+    def __init__(self, core: Core, fd: int, size: int, what: str) -> None:
+        self._core = core
+        self.fd = fd
+        self.size = size
+        self._what = what
+
+    def pread(self, count: int, offset: int, /) -> bytes:
+        """Up to `count` bytes at `offset`; short only at the end."""
+        try:
+            return self._core.files.pread(self.fd, count, offset)
+        except OSError as exc:
+            raise storage_error(exc, self._what) from exc
+
+    def pread_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill as much of `buffer` as one system call gives."""
+        try:
+            return self._core.files.preadv(self.fd, [buffer], offset)
+        except OSError as exc:
+            raise storage_error(exc, self._what) from exc
+
+    def close(self) -> None:
+        """Close the file; safe to repeat."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            self._core.files.close(fd)
+
+
+class ManifestContent:
+    """Content of several pieces, opened as they are reached, the last few kept open."""
+
+    def __init__(self, core: Core, pieces: list[PieceRef], first_fd: int, what: str) -> None:
+        self._core = core
+        self._pieces = pieces
+        self._first_fd = first_fd
+        self._what = what
+        self._ends: list[int] = []
+        total = 0
+        for piece in pieces:
+            total += piece.size
+            self._ends.append(total)
+        self.size = total
+        self._open: OrderedDict[int, int] = OrderedDict()
+
+    def pread(self, count: int, offset: int, /) -> bytes:
+        """Up to `count` bytes at `offset`, over piece borders."""
+        count = min(count, self.size - offset)
+        if count <= 0:
+            return b""
+        buffer = bytearray(count)
+        view = memoryview(buffer)
+        done = 0
+        while done < count:
+            done += self.pread_into(view[done:], offset + done)
+        return bytes(buffer)
+
+    def pread_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill as much of `buffer` as one piece gives."""
+        number = bisect_right(self._ends, offset)
+        if number == len(self._ends):
+            return 0
+        inside = offset - (self._ends[number] - self._pieces[number].size)
+        room = min(len(buffer), self._pieces[number].size - inside)
+        try:
+            count = self._core.files.preadv(self._fd(number), [buffer[:room]], inside)
+        except OSError as exc:
+            raise storage_error(exc, self._what) from exc
+        if count == 0 and room:
+            raise CorruptionError(f"{self._what}: chunk {number + 1} is shorter than recorded")
+        return count
+
+    def close(self) -> None:
+        """Close all files; safe to repeat. Closing the first one lets the reclaimer in."""
+        while self._open:
+            self._core.files.close(self._open.popitem()[1])
+        fd, self._first_fd = self._first_fd, -1
+        if fd >= 0:
+            self._core.files.close(fd)
+            self._core.garbage.retry_held()
+
+    def check(self) -> None:
+        """Look at every piece's size before the first byte is delivered."""
+        for number in range(len(self._pieces)):
+            actual = self._core.files.size(self._fd(number))
+            if actual != self._pieces[number].size:
+                raise CorruptionError(
+                    f"{self._what}: chunk {number + 1} has {actual} bytes, recorded are "
+                    f"{self._pieces[number].size}"
+                )
+
+    def _fd(self, number: int) -> int:
+        if number == 0:
+            return self._first_fd
+        fd = self._open.get(number)
+        if fd is not None:
+            self._open.move_to_end(number)
+            return fd
+        piece = self._pieces[number]
+        path = piece_path(self._core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
+        try:
+            fd = self._core.files.open(path)
+        except FileNotFoundError as exc:
+            raise CorruptionError(f"{self._what}: chunk {number + 1} is missing") from exc
+        if len(self._open) >= _OPEN_PIECES_MAX:
+            self._core.files.close(self._open.popitem(last=False)[1])
+        self._open[number] = fd
+        return fd
+
+
+ContentSource = FileContent | ManifestContent
+
+
+def find_or_raise(core: Core, bucket: BucketRow, name: str) -> ObjectRow:
+    """The object's row.
+
+    Raises:
+        ObjectNotFoundError: it does not exist.
+    """
+    row = find_object(core.database.connection(), bucket.id, name)
+    if row is None:
+        raise _not_found(bucket.bucket, name)
+    return row
+
+
+def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, ContentSource]:
+    """The row of an object and its open content, which the caller closes.
+
+    Raises:
+        ObjectNotFoundError: it does not exist.
+        CorruptionError: a piece is missing or has another size than recorded.
+        UnavailableError: it lies on a mountpath that is disabled or missing.
+    """
+    what = bucket.bucket.object_cname(name)
+    row = find_or_raise(core, bucket, name)
+    for _ in range(_ATTEMPTS):
+        content = _try_open(core, row, what)
+        if content is not None:
+            return row, content
+        row = _look_again(core, bucket, row, what)
+    raise BusyError(f"{what} is being overwritten", hint="try again")
+
+
+def read_whole(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, bytes]:
+    """The row of an object and all of its bytes: the shortest way to a small object."""
+    row = find_or_raise(core, bucket, name)
+    if row.piece_count == 1:
+        files = core.files
+        try:
+            fd = files.open(piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id))
+            try:
+                # One byte more than recorded, so that a piece that grew is seen too.
+                data = files.pread(fd, row.size + 1, 0)
+            finally:
+                files.close(fd)
+            if len(data) == row.size:
+                return row, data
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            raise storage_error(exc, bucket.bucket.object_cname(name)) from exc
+    row, content = open_content(core, bucket, name)
+    with ContentReader(content, 0, row.size, bucket.bucket.object_cname(name)) as reader:
+        return row, reader.read()
+
+
+def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
+    """None when the first piece is not there: the object has been replaced, or is damaged."""
+    files = core.files
+    path = piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id)
+    try:
+        fd = files.open(path)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise storage_error(exc, what) from exc
+    try:
+        if row.piece_count == 1:
+            actual = files.size(fd)
+            if actual != row.size:
+                raise CorruptionError(f"{what} has {actual} bytes on disk, recorded are {row.size}")
+            return FileContent(core, fd, row.size, what)
+        manifest = _hold_manifest(core, row, fd)
+        if manifest is None:
+            files.close(fd)
+            return None
+        content = ManifestContent(core, manifest, fd, what)
+        if content.size != row.size:
+            raise CorruptionError(
+                f"{what}: its chunks add up to {content.size} bytes, not {row.size}"
+            )
+        content.check()
+        return content
+    except BaseException:
+        files.close(fd)
+        raise
+
+
+def _hold_manifest(core: Core, row: ObjectRow, fd: int) -> list[PieceRef] | None:
+    """Lock the manifest against the reclaimer, then make sure that the name still points at it."""
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    connection = core.database.connection()
+    current = select_object(connection, row.bucket_id, row.name)
+    if current is None or current.piece_id != row.piece_id:
+        return None
+    return manifest_of(connection, row)
+
+
+def _look_again(core: Core, bucket: BucketRow, seen: ObjectRow, what: str) -> ObjectRow:
+    connection = core.database.connection()
+    connection.cache.clear()
+    row = select_object(connection, bucket.id, seen.name)
+    if row is None:
+        raise _not_found(bucket.bucket, seen.name)
+    if row.piece_id == seen.piece_id and row.piece_count == 1:
+        raise CorruptionError(f"{what} is damaged: its piece {row.piece_id:016x} is missing")
+    return row
+
+
+def _not_found(bucket: BucketRef, name: str) -> ObjectNotFoundError:
+    return ObjectNotFoundError(
+        f"{bucket.object_cname(name)} does not exist", hint=f"list names: ais ls {bucket}"
+    )
+
+
+class ContentReader:
+    """A stream over a part of a content; closes it at the end of the `with`, unless it is only lent (`owns`)."""
+
+    def __init__(
+        self, content: ContentSource, start: int, length: int, what: str, *, owns: bool = True
+    ) -> None:
+        self._content = content
+        self._owns = owns
+        self._position = start
+        self._end = start + length
+        self._what = what
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, all that is left for a negative size."""
+        left = self._end - self._position
+        wanted = left if size < 0 else min(size, left)
+        data = read_exact(self._content, wanted, self._position, self._what)
+        self._position += wanted
+        return data
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill as much of `buffer` as one step gives; 0 at the end."""
+        wanted = min(len(buffer), self._end - self._position)
+        if wanted == 0:
+            return 0
+        count = self._content.pread_into(memoryview(buffer)[:wanted], self._position)
+        if count == 0:
+            raise _short(self._what, self._position, self._end)
+        self._position += count
+        return count
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK_SIZE):
+            yield block
+
+    def close(self) -> None:
+        """Close the content; safe to repeat."""
+        if self._owns:
+            self._content.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def read_exact(content: ContentSource, count: int, offset: int, what: str) -> bytes:
+    """Exactly `count` bytes.
+
+    Raises:
+        CorruptionError: there are less.
+    """
+    if not count:
+        return b""
+    data = content.pread(count, offset)
+    if len(data) == count:
+        return data
+    # Linux gives at most 2 GiB in one call.
+    parts = [data]
+    done = len(data)
+    while done < count:
+        data = content.pread(count - done, offset + done)
+        if not data:
+            raise _short(what, offset + done, offset + count)
+        parts.append(data)
+        done += len(data)
+    return b"".join(parts)
+
+
+def fill_exact(content: ContentSource, buffer: memoryview, offset: int, what: str) -> None:
+    """Fill all of `buffer`.
+
+    Raises:
+        CorruptionError: there is less.
+    """
+    size = len(buffer)
+    done = content.pread_into(buffer, offset) if size else 0
+    while done < size:
+        count = content.pread_into(buffer[done:], offset + done)
+        if not count:
+            raise _short(what, offset + done, offset + size)
+        done += count
+
+
+def _short(what: str, position: int, end: int) -> CorruptionError:
+    return CorruptionError(f"{what} ends at byte {position}, expected {end}")
+
+
+def props_of(core: Core, row: ObjectRow) -> ObjectProps:
+    """What a row says, as a value of the model."""
+    kind = ChecksumType(row.checksum_type)
+    mountpath = core.mountpaths.all().get(row.mountpath_id)
+    largest = row.size
+    if row.piece_count > 1:
+        largest = max(piece.size for piece in manifest_of(core.connection(), row))
+    return ObjectProps(
+        name=row.name,
+        size=row.size,
+        checksum=None if kind is ChecksumType.NONE else Checksum(kind, row.checksum),
+        version=str(row.version) if row.version else "",
+        atime_ns=row.atime_ns,
+        mtime_ns=row.mtime_ns,
+        custom=json.loads(row.custom) if row.custom else {},
+        location=f"t[{core.home_id}]:mp[{mountpath.path if mountpath else ''}]",
+        chunk_count=row.piece_count,
+        chunk_size_max=largest,
+        etag=etag_of(row),
+    )
+
+
+def verify_content(row: ObjectRow, content: ContentSource, what: str) -> None:
+    """Read all of it and compare with the recorded checksum.
+
+    Raises:
+        CorruptionError: it differs.
+    """
+    kind = ChecksumType(row.checksum_type)
+    if kind is ChecksumType.NONE:
+        return
+    hasher = new_hasher(kind)
+    buffer = memoryview(bytearray(min(BLOCK_SIZE, max(content.size, 1))))
+    position = 0
+    while position < content.size:
+        count = content.pread_into(buffer[: content.size - position], position)
+        if count == 0:
+            raise CorruptionError(f"{what} ends at byte {position}, expected {content.size}")
+        hasher.update(buffer[:count])
+        position += count
+    check_digest(row, hasher.hexdigest(), what)
+
+
+def verify_bytes(row: ObjectRow, data: bytes, what: str) -> None:
+    """The same for content at hand."""
+    check_digest(row, checksum_of(ChecksumType(row.checksum_type), data), what)
+
+
+def check_digest(row: ObjectRow, actual: str, what: str) -> None:
+    """Compare a computed value with the recorded one.
+
+    Raises:
+        CorruptionError: they differ.
+    """
+    if actual != row.checksum:
+        raise CorruptionError(
+            f"{what} is damaged: {row.checksum_type} is {actual}, recorded is {row.checksum}",
+            hint="restore the object from its source",
+        )

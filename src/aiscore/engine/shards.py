@@ -1,0 +1,102 @@
+"""Shards: where the archive codecs meet objects and the index of the home.
+
+The member index of a shard is built when the shard is first touched, and kept twice, keyed by the object's
+generation: in the home, for every process, and in a bounded cache of this process. So the first read of a member
+walks the headers and every later one is a seek.
+"""
+
+import logging
+
+from aiscore.engine.archive.formats import detect_format
+from aiscore.engine.archive.index import MemberIndex
+from aiscore.engine.archive.reader import build_index
+from aiscore.engine.archive.source import Source
+from aiscore.engine.core import Core
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.errors import AisError, ArchiveError
+from aiscore.model.archive import ArchiveFormat
+
+__all__ = ["detect", "index_of"]
+
+log = logging.getLogger(__name__)
+
+STORED_MEMBERS_MAX = 1_000_000
+"""Members above which an index is not kept in the home: its row would have tens of megabytes."""
+
+
+def detect(source: Source, name: str, archmime: ArchiveFormat | None) -> ArchiveFormat:
+    """The format of a shard: what the caller says, then its extension, then its first bytes."""
+    return archmime if archmime is not None else detect_format(source, name)
+
+
+def index_of(
+    core: Core, row: ObjectRow, source: Source, cname: str, archmime: ArchiveFormat | None = None
+) -> MemberIndex:
+    """The member index of a shard: from the cache, from the home, or built now.
+
+    Args:
+        core: the home.
+        row: of the shard.
+        source: its content, as of `row`.
+        cname: names it in errors.
+        archmime: format when name and magic do not tell.
+
+    Raises:
+        ArchiveError: not an archive, or a malformed one.
+    """
+    archive_format = detect(source, row.name, archmime)
+    key = (row.generation, archive_format)
+    index = core.shard_indexes.get(key)
+    if index is not None:
+        return index
+    index = _stored(core, row, archive_format)
+    if index is None:
+        try:
+            index = build_index(source, archive_format)
+        except ArchiveError as exc:
+            raise ArchiveError(f"{cname}: {exc.message}", hint=exc.hint) from exc
+        remember(core, row, index)
+    core.shard_indexes.put(key, index)
+    return index
+
+
+def _stored(core: Core, row: ObjectRow, archive_format: ArchiveFormat) -> MemberIndex | None:
+    found = (
+        core.connection()
+        .execute(
+            "SELECT members FROM shard_indexes WHERE generation = ? AND format = ?",
+            (row.generation, archive_format.value),
+        )
+        .fetchone()
+    )
+    if found is None:
+        return None
+    try:
+        return MemberIndex.from_bytes(found[0])
+    except ArchiveError as exc:
+        log.warning(
+            "stored member index is unusable, building it anew: shard=%s reason=%s", row.name, exc
+        )
+        return None
+
+
+def remember(core: Core, row: ObjectRow, index: MemberIndex) -> None:
+    """Keep an index in the home, unless the object is gone; failing to is no error of the read."""
+    if len(index) > STORED_MEMBERS_MAX:
+        return
+    try:
+        with core.database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO shard_indexes SELECT ?, ?, ? WHERE EXISTS "
+                "(SELECT 1 FROM objects WHERE bucket_id = ? AND name = ? AND generation = ?)",
+                (
+                    row.generation,
+                    index.format.value,
+                    index.to_bytes(),
+                    row.bucket_id,
+                    row.name,
+                    row.generation,
+                ),
+            )
+    except AisError as exc:
+        log.warning("member index not kept: shard=%s reason=%s", row.name, exc)

@@ -1,0 +1,226 @@
+"""The facade of the engine: what the layers above call. One method an operation, each documented in `Transport`."""
+
+from collections.abc import Iterable, Mapping
+
+from aiscore.engine import append, buckets, check, copying, evacuate, listing, members, objects
+from aiscore.engine.batch.assemble import BatchArchive
+from aiscore.engine.batch.stream import EntryStream
+from aiscore.engine.core import Core
+from aiscore.engine.fileio import Files
+from aiscore.engine.index import buckets as bucket_index
+from aiscore.engine.opened import OpenObject, open_object, read_object
+from aiscore.engine.promote import promote
+from aiscore.model.access import Access
+from aiscore.model.archive import ArchiveFormat
+from aiscore.model.batch import BatchRequest
+from aiscore.model.bucket import BucketRef, Namespace, Provider
+from aiscore.model.checksum import Checksum
+from aiscore.model.config import ClusterConfig
+from aiscore.model.objects import (
+    ArchiveMember,
+    ArchiveOptions,
+    ArchivePutMode,
+    BucketSummary,
+    CopyOptions,
+    CopyResult,
+    DeleteResult,
+    GetOptions,
+    ListOptions,
+    ListPage,
+    ObjectProps,
+    Precondition,
+    PromoteOptions,
+    PromoteResult,
+    PutOptions,
+    Selection,
+)
+from aiscore.model.props import BucketProps
+from aiscore.model.storage import MountpathInfo, MountpathState, ValidateReport
+from aiscore.model.stream import Body
+
+__all__ = ["Store"]
+
+
+class Store:
+    """One open home."""
+
+    def __init__(self, home: str, files: Files | None = None) -> None:
+        """Open the home at an absolute path, making it if it is new. `files` is for fault tests."""
+        self.core = Core(home, files)
+        append.expire_appends(self.core)
+
+    def close(self) -> None:
+        """Close it; safe to repeat."""
+        self.core.close()
+
+    def create_bucket(self, bucket: BucketRef, changes: Mapping[str, str] | None = None) -> None:
+        """Create an empty bucket."""
+        buckets.create_bucket(self.core, bucket, changes)
+
+    def list_buckets(
+        self, provider: Provider | None = None, namespace: Namespace | None = None
+    ) -> list[BucketRef]:
+        """Buckets sorted by provider, namespace, name."""
+        return bucket_index.list_buckets(self.core.connection(), provider, namespace)
+
+    def head_bucket(self, bucket: BucketRef) -> BucketProps:
+        """Properties of the bucket."""
+        return self.core.bucket(bucket, Access.HEAD_BUCKET).props
+
+    def set_bucket_props(
+        self, bucket: BucketRef, changes: Mapping[str, str], *, force: bool = False
+    ) -> BucketProps:
+        """Apply property changes."""
+        return buckets.set_props(self.core, bucket, changes, force=force)
+
+    def reset_bucket_props(self, bucket: BucketRef) -> BucketProps:
+        """Back to the defaults."""
+        return buckets.reset_props(self.core, bucket)
+
+    def rename_bucket(self, source: BucketRef, target: BucketRef) -> None:
+        """Give the bucket another name."""
+        buckets.rename_bucket(self.core, source, target)
+
+    def copy_bucket(self, source: BucketRef, target: BucketRef, options: CopyOptions) -> CopyResult:
+        """Copy objects into another bucket."""
+        return buckets.copy_bucket(self.core, source, target, options)
+
+    def destroy_bucket(self, bucket: BucketRef) -> None:
+        """Remove the bucket and what it holds."""
+        buckets.destroy_bucket(self.core, bucket)
+
+    def summarize_bucket(self, bucket: BucketRef, prefix: str = "") -> BucketSummary:
+        """Count objects and bytes."""
+        return buckets.summarize(self.core, bucket, prefix)
+
+    def put(self, bucket: BucketRef, name: str, body: Body, options: PutOptions) -> ObjectProps:
+        """Store an object."""
+        return objects.put_object(self.core, bucket, name, body, options)
+
+    def open(self, bucket: BucketRef, name: str, options: GetOptions) -> OpenObject:
+        """Open an object, a range, a member, or a selection of members."""
+        return open_object(self.core, bucket, name, options)
+
+    def read(self, bucket: BucketRef, name: str, options: GetOptions) -> bytes:
+        """The same in memory."""
+        return read_object(self.core, bucket, name, options)
+
+    def head(self, bucket: BucketRef, name: str) -> ObjectProps:
+        """Properties of an object."""
+        return objects.head_object(self.core, bucket, name)
+
+    def delete(self, bucket: BucketRef, name: str, precondition: Precondition | None) -> None:
+        """Remove an object."""
+        objects.delete_one(self.core, bucket, name, precondition)
+
+    def delete_many(self, bucket: BucketRef, selection: Selection) -> DeleteResult:
+        """Remove every object of a selection."""
+        return objects.delete_many(self.core, bucket, selection)
+
+    def rename(self, bucket: BucketRef, name: str, new_name: str) -> None:
+        """Give an object another name."""
+        objects.rename_object(self.core, bucket, name, new_name)
+
+    def copy(
+        self, bucket: BucketRef, name: str, target: BucketRef, target_name: str
+    ) -> ObjectProps:
+        """Copy one object."""
+        return copying.copy_object(self.core, bucket, name, target, target_name)
+
+    def append(self, bucket: BucketRef, name: str, body: Body, handle: str) -> str:
+        """Add bytes for a later flush."""
+        return append.append_object(self.core, bucket, name, body, handle)
+
+    def flush_append(
+        self, bucket: BucketRef, name: str, handle: str, checksum: Checksum | None
+    ) -> ObjectProps:
+        """Make what was appended visible."""
+        return append.flush_append(self.core, bucket, name, handle, checksum)
+
+    def promote(
+        self, bucket: BucketRef, path: str, name: str, options: PromoteOptions
+    ) -> PromoteResult:
+        """Take files of this host into the bucket."""
+        return promote(self.core, bucket, path, name, options)
+
+    def set_custom(
+        self, bucket: BucketRef, name: str, custom: Mapping[str, str], *, replace: bool
+    ) -> ObjectProps:
+        """Merge or replace custom metadata."""
+        return objects.set_custom(self.core, bucket, name, custom, replace=replace)
+
+    def list_page(self, bucket: BucketRef, options: ListOptions) -> ListPage:
+        """One page of a listing."""
+        return listing.list_page(self.core, bucket, options)
+
+    def list_members(
+        self, bucket: BucketRef, shard: str, archmime: ArchiveFormat | None
+    ) -> list[ArchiveMember]:
+        """Files of a shard."""
+        return members.list_members(self.core, bucket, shard, archmime)
+
+    def put_members(
+        self,
+        bucket: BucketRef,
+        shard: str,
+        new: Iterable[members.Member],
+        mode: ArchivePutMode,
+        archmime: ArchiveFormat | None,
+    ) -> ObjectProps:
+        """Write files into a shard."""
+        return members.put_members(self.core, bucket, shard, new, mode, archmime)
+
+    def archive_objects(
+        self,
+        bucket: BucketRef,
+        selection: Selection,
+        target: BucketRef,
+        shard: str,
+        options: ArchiveOptions,
+    ) -> ObjectProps:
+        """Pack objects into a shard."""
+        return members.archive_objects(self.core, bucket, selection, target, shard, options)
+
+    def get_batch(self, request: BatchRequest) -> EntryStream:
+        """Fetch entries in order."""
+        return EntryStream(self.core, request)
+
+    def get_batch_archive(self, request: BatchRequest) -> BatchArchive:
+        """Fetch entries in order, as one archive."""
+        return BatchArchive(self.core, request)
+
+    def mountpaths(self) -> list[MountpathInfo]:
+        """Disks of the home."""
+        return self.core.mountpaths.infos()
+
+    def add_mountpath(self, path: str) -> None:
+        """Begin to use a directory."""
+        self.core.mountpaths.add(path, self.core.home_id)
+
+    def remove_mountpath(self, path: str) -> None:
+        """Empty a mountpath and forget it."""
+        evacuate.remove_mountpath(self.core, path)
+
+    def enable_mountpath(self, path: str) -> None:
+        """Use it again."""
+        self.core.mountpaths.set_state(path, MountpathState.ENABLED)
+
+    def disable_mountpath(self, path: str) -> None:
+        """Neither read nor write it."""
+        self.core.mountpaths.set_state(path, MountpathState.DISABLED)
+
+    def validate(self, bucket: BucketRef | None, prefix: str) -> ValidateReport:
+        """Read everything and report what is wrong."""
+        return check.validate(self.core, bucket, prefix)
+
+    def config(self) -> ClusterConfig:
+        """The home's configuration."""
+        return self.core.config()
+
+    def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
+        """Change it as a whole or not at all."""
+        return self.core.set_config(changes)
+
+    def counters(self) -> Mapping[str, int]:
+        """Counters of this process."""
+        return dict(self.core.counters)

@@ -1,0 +1,20 @@
+"""How a caller reaches a store: the `Transport` interface and `open_transport`."""
+
+from aiscore.transport.base import (
+    ArchiveStream,
+    BatchStream,
+    MemberInput,
+    ObjectReader,
+    Transport,
+)
+from aiscore.transport.registry import default_home, open_transport
+
+__all__ = [
+    "ArchiveStream",
+    "BatchStream",
+    "MemberInput",
+    "ObjectReader",
+    "Transport",
+    "default_home",
+    "open_transport",
+]
