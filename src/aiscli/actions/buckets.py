@@ -440,7 +440,9 @@ def _compact(flat: dict[str, str]) -> dict[str, str]:
     sections: dict[str, list[str]] = {}
     for key, value in flat.items():
         head, _, leaf = key.partition(".")
-        sections.setdefault(head, []).append(f"{leaf}={value}" if leaf else value)
+        parts = sections.setdefault(head, [])
+        if value not in {"", "-"}:
+            parts.append(f"{leaf}={value}" if leaf else value)
     return {key: " | ".join(values) for key, values in sections.items()}
 
 

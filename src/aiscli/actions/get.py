@@ -75,7 +75,6 @@ class GetRequest:
         cont_on_err: go on after an object that cannot be read.
         assume_yes: overwrite without asking.
         show_progress: on a terminal.
-        check_only: test for existence, write nothing.
     """
 
     source: ObjectUri
@@ -185,9 +184,9 @@ def _get_one(context: CliContext, request: GetRequest) -> ExitCode:
             return ExitCode.OK
         with (
             atomic_file(path) as file,
-            progress("get", enabled=request.show_progress, total_size=reader.size),
+            progress("get", enabled=request.show_progress, total_size=reader.size) as advance,
         ):
-            size = copy_to(reader, file, reader.size, source.cname)
+            size = copy_to(reader, file, reader.size, source.cname, lambda count: advance(0, count))
     record = {
         "bucket": request.source.bucket.cname,
         "name": request.source.name,

@@ -278,11 +278,12 @@ def _print(
         ]
         out.table(columns, (batch_record(result) for result in results))
     count = f"{len(results):,} objects"
-    text = (
-        f"Streamed {count} to {output}"
-        if batch.streaming
-        else f"Created ML batch archive {output} with {count}"
-    )
+    if output.endswith("/") or os.path.isdir(output):
+        text = f"Extracted {count} to {output}"
+    elif batch.streaming:
+        text = f"Streamed {count} to {output}"
+    else:
+        text = f"Created ML batch archive {output} with {count}"
     out.item(
         {
             "output": output,

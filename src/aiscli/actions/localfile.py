@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -60,8 +60,14 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
         raise
 
 
-def copy_to(reader: ByteReader, file: BinaryIO, size: int | None, cname: str) -> int:
-    """Copy a reader to its end; the bytes copied.
+def copy_to(
+    reader: ByteReader,
+    file: BinaryIO,
+    size: int | None,
+    cname: str,
+    on_block: Callable[[int], None] | None = None,
+) -> int:
+    """Copy a reader to its end, telling `on_block` the bytes of each step; the bytes copied.
 
     Raises:
         ProtocolError: it ended before or after `size` bytes.
@@ -73,6 +79,8 @@ def copy_to(reader: ByteReader, file: BinaryIO, size: int | None, cname: str) ->
         while left:
             left = left[file.write(left) :]
         copied += count
+        if on_block is not None:
+            on_block(count)
     if size is not None and copied != size:
         raise ProtocolError(f"{cname}: received {copied} bytes, expected {size}")
     return copied

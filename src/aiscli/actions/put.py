@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from aiscli.actions.buckets import DRY_RUN
@@ -169,7 +169,6 @@ class _Tally:
     objects: int = 0
     size: int = 0
     failed: int = 0
-    by_extension: Counter[str] = field(default_factory=Counter)
 
 
 def _put_many(context: CliContext, request: PutRequest) -> ExitCode:

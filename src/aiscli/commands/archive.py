@@ -116,7 +116,7 @@ def get(
         str, typer.Argument(metavar="BUCKET/SHARD[/FILE]", help="Shard, or a file of it.")
     ],
     destination: Annotated[
-        str, typer.Argument(metavar="[FILE|DIR|-]", help="Where to; - is standard output.")
+        str, typer.Argument(metavar="FILE|DIR|-", help="Where to; - is standard output.")
     ] = "",
     archpath: Annotated[
         str | None, typer.Option("--archpath", metavar="PATH", help="One file of the shard.")

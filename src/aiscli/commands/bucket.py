@@ -63,7 +63,7 @@ def ls(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BUCKET[/PREFIX]]", help="ais://b, ais://b/prefix, or a set: ais:, s3:."
+            metavar="BUCKET[/PREFIX]", help="ais://b, ais://b/prefix, or a set: ais:, s3:."
         ),
     ] = None,
     prefix: PrefixOption = None,
@@ -166,7 +166,7 @@ def ls(
 def create(
     ctx: typer.Context,
     buckets: Annotated[
-        list[str], typer.Argument(metavar="BUCKET...", help="ais://NAME, or a bare name.")
+        list[str], typer.Argument(metavar="BUCKET", help="ais://NAME, or a bare name.")
     ],
     props: Annotated[
         str | None,
@@ -196,7 +196,7 @@ def create(
 def rm(
     ctx: typer.Context,
     buckets: Annotated[
-        list[str] | None, typer.Argument(metavar="[BUCKET...]", help="Buckets to destroy.")
+        list[str] | None, typer.Argument(metavar="BUCKET", help="Buckets to destroy.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every ais:// bucket.")] = False,
     ignore_error: Annotated[
@@ -292,7 +292,7 @@ def cp(
 def summary(
     ctx: typer.Context,
     target: Annotated[
-        str | None, typer.Argument(metavar="[BUCKET[/PREFIX]]", help="A bucket, or a set: ais:.")
+        str | None, typer.Argument(metavar="BUCKET[/PREFIX]", help="A bucket, or a set: ais:.")
     ] = None,
     prefix: PrefixOption = None,
 ) -> int:
@@ -321,7 +321,7 @@ def props_show(
     ctx: typer.Context,
     bucket: BucketArgument,
     prefix: Annotated[
-        str, typer.Argument(metavar="[PROPERTY]", help="Properties that begin with it.")
+        str, typer.Argument(metavar="PROPERTY", help="Properties that begin with it.")
     ] = "",
     compact: Annotated[bool, typer.Option("--compact", "-c", help="One line a section.")] = False,
 ) -> int:
@@ -342,7 +342,7 @@ def props_set(
     bucket: BucketArgument,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="KEY=VALUE...", help="Or KEY VALUE pairs, or one JSON object."),
+        typer.Argument(metavar="KEY=VALUE", help="Or KEY VALUE pairs, or one JSON object."),
     ],
     force: Annotated[bool, typer.Option("--force", "-f", help="Override a safety check.")] = False,
 ) -> int:

@@ -14,7 +14,7 @@ def cluster(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SECTION|KEY=VALUE...]", help="What to show, or to change."),
+        typer.Argument(metavar="SECTION|KEY=VALUE", help="What to show, or to change."),
     ] = None,
 ) -> int:
     """Show the cluster configuration, or change it.

@@ -91,7 +91,7 @@ def get_batch(
     Examples:
       ais get-batch ais://images a.jpg b.jpg -o batch.tar
       ais get-batch shards train-000.tar --archpath 0.jpg --archpath 1.jpg
-      ais get-batch ais://shards --template 's-{0..9}.tar' --archpath 0.jpg -o out/
+      ais get-batch shards --template 's-{0..9}.tar' --archpath 0.jpg -o out/
       ais get-batch --spec batch.json -o - | tar t
     """
     context = CliContext.of(ctx)

@@ -74,7 +74,7 @@ def get(
     ],
     destination: Annotated[
         str,
-        typer.Argument(metavar="[FILE|DIR|-]", help="Where to; - is standard output."),
+        typer.Argument(metavar="FILE|DIR|-", help="Where to; - is standard output."),
     ] = "",
     names: ListOption = None,
     template: TemplateOption = None,
@@ -253,7 +253,7 @@ def rm(
     ctx: typer.Context,
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="BUCKET[/NAME]...", help="Objects; prefixes and templates, too."),
+        typer.Argument(metavar="BUCKET[/NAME]", help="Objects; prefixes and templates, too."),
     ],
     names: ListOption = None,
     template: TemplateOption = None,
@@ -363,7 +363,7 @@ def set_custom(
     source: ObjectArgument,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="KEY=VALUE...", help="Or one JSON object; an empty value removes."),
+        typer.Argument(metavar="KEY=VALUE", help="Or one JSON object; an empty value removes."),
     ],
     set_new: Annotated[
         bool, typer.Option("--set-new-custom", help="Replace all custom metadata.")

@@ -77,7 +77,7 @@ def common(
         typer.Option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, or csv."),
     ] = None,
     json_output: Annotated[
-        bool, typer.Option("--json", "-j", help="Same as --output json.")
+        bool, typer.Option("--json", "-j", help="JSON instead of a table.")
     ] = False,
     no_headers: Annotated[
         bool, typer.Option("--no-headers", "-H", help="Tables and CSV without header.")

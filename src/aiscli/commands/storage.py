@@ -26,14 +26,14 @@ __all__ = [
 ]
 
 PathsArgument = Annotated[
-    list[str], typer.Argument(metavar="[NODE=]PATH...", help="Absolute path of the directory.")
+    list[str], typer.Argument(metavar="[NODE=]PATH", help="Absolute path of the directory.")
 ]
 
 
 def validate(
     ctx: typer.Context,
     target: Annotated[
-        str | None, typer.Argument(metavar="[BUCKET[/PREFIX]]", help="Default: the whole store.")
+        str | None, typer.Argument(metavar="BUCKET[/PREFIX]", help="Default: the whole store.")
     ] = None,
     prefix: PrefixOption = None,
 ) -> int:
@@ -56,7 +56,7 @@ def validate(
 
 def mountpath_show(
     ctx: typer.Context,
-    node: Annotated[str | None, typer.Argument(metavar="[TARGET]", hidden=True)] = None,
+    node: Annotated[str | None, typer.Argument(metavar="TARGET", hidden=True)] = None,
 ) -> int:
     """Show mountpaths.
 

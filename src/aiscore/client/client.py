@@ -74,7 +74,7 @@ class Client:
         ca_cert: str | None = None,
         client_cert: str | tuple[str, str] | None = None,
     ) -> None:
-        self._endpoint = endpoint or os.environ.get("AIS_ENDPOINT") or None
+        self._endpoint = endpoint
         self._options = ClientOptions(
             token=token,
             timeout=timeout,

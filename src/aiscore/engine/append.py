@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiscore.engine.checksum import MultiHasher
+from aiscore.engine.content import FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error, write_all
 from aiscore.engine.index.buckets import BucketRow
@@ -19,7 +20,7 @@ from aiscore.engine.index.objects import PieceRef, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
-from aiscore.engine.read import ContentReader, FileContent, open_content, props_of
+from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.write import blocks_of, commit_content, verify
 from aiscore.errors import BusyError, NotFoundError, ObjectNotFoundError
 from aiscore.model.access import Access
@@ -226,7 +227,7 @@ def _write_at_end(core: Core, fd: int, state: _Handle, body: Body, cname: str) -
 
 def _hash(core: Core, fd: int, size: int, kinds: set[ChecksumType], cname: str) -> MultiHasher:
     hasher = MultiHasher(kinds)
-    content = FileContent(core, fd, size, cname)
+    content = FileContent(core.files, fd, size, cname)
     for block in ContentReader(content, 0, size, cname):
         hasher.update(block)
     return hasher

@@ -4,18 +4,13 @@ import json
 import os
 from dataclasses import dataclass
 
+from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow, PieceRef
 from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.objects import writer_for
-from aiscore.engine.read import (
-    ContentReader,
-    ContentSource,
-    FileContent,
-    open_content,
-    props_of,
-)
+from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.write import commit_content
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
+from aiscore.engine.archive.index import MemberIndex
+from aiscore.engine.buffers import Buffers
 from aiscore.engine.fileio import Files, OsFiles, storage_error
 from aiscore.engine.garbage import Garbage
 from aiscore.engine.index.buckets import BucketRow, find_bucket
@@ -17,6 +19,7 @@ from aiscore.engine.index.database import Connection, Database
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import default_mountpath, reserve_path, run_directory
 from aiscore.engine.mountpath import Mountpaths
+from aiscore.engine.openshards import OpenShards
 from aiscore.engine.session import Sessions
 from aiscore.engine.shardcache import ShardCache, UnpackedCache
 from aiscore.errors import (
@@ -41,6 +44,9 @@ bucket that refused to be changed could never be opened up again. Upstream's rul
 ATIME_GRANULARITY_NS = 600 * 10**9
 """Age of an access time below which another access does not change it: reads stay reads."""
 TOUCHED_MAX = 4_096
+STORED_MEMBERS_MAX = 1_000_000
+"""Members above which an index is not kept in the home: its row would have tens of megabytes."""
+NEW_INDEXES_MAX = 32
 RESERVE_SIZE = 2 << 20
 """Bytes set aside on the home's disk so that a delete can be recorded when nothing else is left."""
 DOOMED_OBJECTS_AT_OPEN = 20_000
@@ -65,9 +71,12 @@ class Core:
         self.home = home
         self.files: Files = OsFiles() if files is None else files
         self.counters: Counter[str] = Counter()
+        self.buffers = Buffers()
         self.shard_indexes = ShardCache()
+        self.open_shards = OpenShards()
         self.unpacked = UnpackedCache()
         self._touched: dict[tuple[int, str], int] = {}
+        self._new_indexes: list[tuple[ObjectRow, MemberIndex]] = []
         self.is_closed = False
         try:
             os.makedirs(home, mode=0o700, exist_ok=True)
@@ -77,7 +86,7 @@ class Core:
         self.database = Database(home)
         self.mountpaths = Mountpaths(self.database, self.files)
         self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
-        self.garbage = Garbage(self.database, self.mountpaths, self.files)
+        self.garbage = Garbage(self.database, self.mountpaths, self.files, self.open_shards.drop)
         try:
             self.home_id = self._initialize()
             self.recover()
@@ -130,6 +139,14 @@ class Core:
         """True when commits to this bucket must be on disk before they are acknowledged."""
         return bool(row.props.features & Feature.FSYNC_PUT) or self.config().store.durable
 
+    def remember_index(self, row: ObjectRow, index: MemberIndex) -> None:
+        """Have a member index written to the home, with others and not at once: a first read should not wait for it."""
+        if len(index) > STORED_MEMBERS_MAX:
+            return
+        self._new_indexes.append((row, index))
+        if len(self._new_indexes) >= NEW_INDEXES_MAX:
+            self.write_notes()
+
     def touch(self, row: ObjectRow) -> None:
         """Note an access; written back in bulk, and only when the last one is `ATIME_GRANULARITY_NS` old."""
         now = time.time_ns()
@@ -137,12 +154,13 @@ class Core:
             return
         self._touched[(row.bucket_id, row.name)] = now
         if len(self._touched) >= TOUCHED_MAX:
-            self.write_touched()
+            self.write_notes()
 
-    def write_touched(self) -> None:
-        """Write access times back; what cannot be written is forgotten."""
+    def write_notes(self) -> None:
+        """Write back access times and member indexes. Neither is needed for correctness: a failure is only logged."""
         touched, self._touched = self._touched, {}
-        if not touched:
+        indexes, self._new_indexes = self._new_indexes, []
+        if not touched and not indexes:
             return
         try:
             with self.database.write() as connection:
@@ -150,9 +168,26 @@ class Core:
                     "UPDATE objects SET atime_ns = ? WHERE bucket_id = ? AND name = ?",
                     [(when, *key) for key, when in touched.items()],
                 )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO shard_indexes SELECT ?, ?, ? WHERE EXISTS "
+                    "(SELECT 1 FROM objects WHERE bucket_id = ? AND name = ? AND generation = ?)",
+                    [
+                        (
+                            row.generation,
+                            index.format.value,
+                            index.to_bytes(),
+                            row.bucket_id,
+                            row.name,
+                            row.generation,
+                        )
+                        for row, index in indexes
+                    ],
+                )
                 connection.cache.clear()
         except AisError as exc:
-            log.warning("access times not written: count=%d reason=%s", len(touched), exc)
+            log.warning(
+                "notes not written: times=%d indexes=%d reason=%s", len(touched), len(indexes), exc
+            )
 
     def recover(self) -> None:
         """Sweep the sessions of dead processes, marked pieces, and objects of destroyed buckets."""
@@ -180,7 +215,8 @@ class Core:
         self.is_closed = True
         _open_cores.discard(self)
         try:
-            self.write_touched()
+            self.write_notes()
+            self.open_shards.close()
             self.unpacked.close()
             self.garbage.retry_held()
             self.garbage.flush()
@@ -223,6 +259,8 @@ class Core:
         self.sessions.reset_after_fork()
         self.garbage.reset_after_fork()
         self._touched = {}
+        self._new_indexes = []
+        self.open_shards.reset_after_fork()
 
     def _initialize(self) -> str:
         connection = self.database.connection()

@@ -11,6 +11,7 @@ whole manifest for later.
 
 import fcntl
 import threading
+from collections.abc import Callable
 
 from aiscore.engine.fileio import Files
 from aiscore.engine.index.database import Connection, Database
@@ -28,16 +29,25 @@ _FORGET_BATCH = 64
 class Garbage:
     """The reclaimer of one process."""
 
-    def __init__(self, database: Database, mountpaths: Mountpaths, files: Files) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mountpaths: Mountpaths,
+        files: Files,
+        on_removal: Callable[[int], None],
+    ) -> None:
+        """`on_removal` is told the generation of content before its files go."""
         self._database = database
         self._mountpaths = mountpaths
         self._files = files
         self._lock = threading.Lock()
         self._gone: list[int] = []
         self._held = False
+        self._on_removal = on_removal
 
     def reclaim(self, row: ObjectRow) -> None:
         """Remove the files of an object row that was replaced or deleted; the transaction must be committed."""
+        self._on_removal(row.generation)
         self._reclaim(row.piece_id, row.mountpath_id, is_single=row.piece_count == 1)
 
     def forget(self, connection: Connection, *, at_least: int = _FORGET_BATCH) -> None:

@@ -9,11 +9,12 @@ from aiscore.engine.archive.append import NewMember, append_stream
 from aiscore.engine.archive.encode import Piece
 from aiscore.engine.archive.names import check_member_name
 from aiscore.engine.archive.writer import new_encoder
+from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.objects import select_names, writer_for
-from aiscore.engine.read import ContentReader, ContentSource, open_content, props_of
+from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.shards import detect, index_of
 from aiscore.engine.write import blocks_of, commit_content
 from aiscore.errors import InvalidArgumentError, ObjectNotFoundError

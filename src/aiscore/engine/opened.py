@@ -9,11 +9,11 @@ from aiscore.engine.archive.names import encode_name
 from aiscore.engine.archive.reader import open_member, read_members
 from aiscore.engine.archive.selection import select
 from aiscore.engine.blocks import BlockReader
+from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.read import (
     ContentReader,
-    ContentSource,
     open_content,
     props_of,
     read_whole,

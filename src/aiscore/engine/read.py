@@ -7,12 +7,12 @@ again.
 
 import fcntl
 import json
-from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from typing import Self
 
 from aiscore.engine.checksum import checksum_of, new_hasher
+from aiscore.engine.content import ContentSource, FileContent, ManifestContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
 from aiscore.engine.index.buckets import BucketRow
@@ -33,9 +33,6 @@ from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = [
     "ContentReader",
-    "ContentSource",
-    "FileContent",
-    "ManifestContent",
     "check_digest",
     "fill_exact",
     "find_or_raise",
@@ -49,123 +46,6 @@ __all__ = [
 
 _ATTEMPTS = 20
 """Look-ups of an object that is being overwritten as fast as it is read, before the reader gives up."""
-_OPEN_PIECES_MAX = 16
-
-
-class FileContent:
-    """Content of one piece: random access over one open file."""
-
-    __slots__ = ("_core", "_what", "fd", "size")
-
-    def __init__(self, core: Core, fd: int, size: int, what: str) -> None:
-        self._core = core
-        self.fd = fd
-        self.size = size
-        self._what = what
-
-    def pread(self, count: int, offset: int, /) -> bytes:
-        """Up to `count` bytes at `offset`; short only at the end."""
-        try:
-            return self._core.files.pread(self.fd, count, offset)
-        except OSError as exc:
-            raise storage_error(exc, self._what) from exc
-
-    def pread_into(self, buffer: memoryview, offset: int, /) -> int:
-        """Fill as much of `buffer` as one system call gives."""
-        try:
-            return self._core.files.preadv(self.fd, [buffer], offset)
-        except OSError as exc:
-            raise storage_error(exc, self._what) from exc
-
-    def close(self) -> None:
-        """Close the file; safe to repeat."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            self._core.files.close(fd)
-
-
-class ManifestContent:
-    """Content of several pieces, opened as they are reached, the last few kept open."""
-
-    def __init__(self, core: Core, pieces: list[PieceRef], first_fd: int, what: str) -> None:
-        self._core = core
-        self._pieces = pieces
-        self._first_fd = first_fd
-        self._what = what
-        self._ends: list[int] = []
-        total = 0
-        for piece in pieces:
-            total += piece.size
-            self._ends.append(total)
-        self.size = total
-        self._open: OrderedDict[int, int] = OrderedDict()
-
-    def pread(self, count: int, offset: int, /) -> bytes:
-        """Up to `count` bytes at `offset`, over piece borders."""
-        count = min(count, self.size - offset)
-        if count <= 0:
-            return b""
-        buffer = bytearray(count)
-        view = memoryview(buffer)
-        done = 0
-        while done < count:
-            done += self.pread_into(view[done:], offset + done)
-        return bytes(buffer)
-
-    def pread_into(self, buffer: memoryview, offset: int, /) -> int:
-        """Fill as much of `buffer` as one piece gives."""
-        number = bisect_right(self._ends, offset)
-        if number == len(self._ends):
-            return 0
-        inside = offset - (self._ends[number] - self._pieces[number].size)
-        room = min(len(buffer), self._pieces[number].size - inside)
-        try:
-            count = self._core.files.preadv(self._fd(number), [buffer[:room]], inside)
-        except OSError as exc:
-            raise storage_error(exc, self._what) from exc
-        if count == 0 and room:
-            raise CorruptionError(f"{self._what}: chunk {number + 1} is shorter than recorded")
-        return count
-
-    def close(self) -> None:
-        """Close all files; safe to repeat. Closing the first one lets the reclaimer in."""
-        while self._open:
-            self._core.files.close(self._open.popitem()[1])
-        fd, self._first_fd = self._first_fd, -1
-        if fd >= 0:
-            self._core.files.close(fd)
-            self._core.garbage.retry_held()
-
-    def check(self) -> None:
-        """Look at every piece's size before the first byte is delivered."""
-        for number in range(len(self._pieces)):
-            actual = self._core.files.size(self._fd(number))
-            if actual != self._pieces[number].size:
-                raise CorruptionError(
-                    f"{self._what}: chunk {number + 1} has {actual} bytes, recorded are "
-                    f"{self._pieces[number].size}"
-                )
-
-    def _fd(self, number: int) -> int:
-        if number == 0:
-            return self._first_fd
-        fd = self._open.get(number)
-        if fd is not None:
-            self._open.move_to_end(number)
-            return fd
-        piece = self._pieces[number]
-        path = piece_path(self._core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
-        try:
-            fd = self._core.files.open(path)
-        except FileNotFoundError as exc:
-            raise CorruptionError(f"{self._what}: chunk {number + 1} is missing") from exc
-        if len(self._open) >= _OPEN_PIECES_MAX:
-            self._core.files.close(self._open.popitem(last=False)[1])
-        self._open[number] = fd
-        return fd
-
-
-ContentSource = FileContent | ManifestContent
 
 
 def find_or_raise(core: Core, bucket: BucketRow, name: str) -> ObjectRow:
@@ -236,12 +116,14 @@ def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
             actual = files.size(fd)
             if actual != row.size:
                 raise CorruptionError(f"{what} has {actual} bytes on disk, recorded are {row.size}")
-            return FileContent(core, fd, row.size, what)
+            return FileContent(files, fd, row.size, what)
         manifest = _hold_manifest(core, row, fd)
         if manifest is None:
             files.close(fd)
             return None
-        content = ManifestContent(core, manifest, fd, what)
+        content = ManifestContent(
+            files, partial(_path_of, core), manifest, fd, what, core.garbage.retry_held
+        )
         if content.size != row.size:
             raise CorruptionError(
                 f"{what}: its chunks add up to {content.size} bytes, not {row.size}"
@@ -251,6 +133,10 @@ def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
     except BaseException:
         files.close(fd)
         raise
+
+
+def _path_of(core: Core, piece: PieceRef) -> str:
+    return piece_path(core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
 
 
 def _hold_manifest(core: Core, row: ObjectRow, fd: int) -> list[PieceRef] | None:

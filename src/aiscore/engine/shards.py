@@ -11,17 +11,16 @@ from aiscore.engine.archive.formats import detect_format
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.archive.reader import build_index
 from aiscore.engine.archive.source import Source
+from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
+from aiscore.engine.fileio import storage_error
 from aiscore.engine.index.objects import ObjectRow
-from aiscore.errors import AisError, ArchiveError
+from aiscore.errors import ArchiveError
 from aiscore.model.archive import ArchiveFormat
 
 __all__ = ["detect", "index_of"]
 
 log = logging.getLogger(__name__)
-
-STORED_MEMBERS_MAX = 1_000_000
-"""Members above which an index is not kept in the home: its row would have tens of megabytes."""
 
 
 def detect(source: Source, name: str, archmime: ArchiveFormat | None) -> ArchiveFormat:
@@ -30,7 +29,11 @@ def detect(source: Source, name: str, archmime: ArchiveFormat | None) -> Archive
 
 
 def index_of(
-    core: Core, row: ObjectRow, source: Source, cname: str, archmime: ArchiveFormat | None = None
+    core: Core,
+    row: ObjectRow,
+    source: ContentSource,
+    cname: str,
+    archmime: ArchiveFormat | None = None,
 ) -> MemberIndex:
     """The member index of a shard: from the cache, from the home, or built now.
 
@@ -52,10 +55,12 @@ def index_of(
     index = _stored(core, row, archive_format)
     if index is None:
         try:
-            index = build_index(source, archive_format)
+            index = build_index(source.unguarded(), archive_format)
         except ArchiveError as exc:
             raise ArchiveError(f"{cname}: {exc.message}", hint=exc.hint) from exc
-        remember(core, row, index)
+        except OSError as exc:
+            raise storage_error(exc, cname) from exc
+        core.remember_index(row, index)
     core.shard_indexes.put(key, index)
     return index
 
@@ -78,25 +83,3 @@ def _stored(core: Core, row: ObjectRow, archive_format: ArchiveFormat) -> Member
             "stored member index is unusable, building it anew: shard=%s reason=%s", row.name, exc
         )
         return None
-
-
-def remember(core: Core, row: ObjectRow, index: MemberIndex) -> None:
-    """Keep an index in the home, unless the object is gone; failing to is no error of the read."""
-    if len(index) > STORED_MEMBERS_MAX:
-        return
-    try:
-        with core.database.write() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO shard_indexes SELECT ?, ?, ? WHERE EXISTS "
-                "(SELECT 1 FROM objects WHERE bucket_id = ? AND name = ? AND generation = ?)",
-                (
-                    row.generation,
-                    index.format.value,
-                    index.to_bytes(),
-                    row.bucket_id,
-                    row.name,
-                    row.generation,
-                ),
-            )
-    except AisError as exc:
-        log.warning("member index not kept: shard=%s reason=%s", row.name, exc)

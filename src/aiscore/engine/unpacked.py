@@ -10,10 +10,10 @@ import tempfile
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.archive.inflate import InflatedStream
+from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error, write_all
 from aiscore.engine.index.objects import ObjectRow
-from aiscore.engine.read import ContentSource, FileContent
 from aiscore.engine.shardcache import UNPACKED_TOTAL_MAX
 from aiscore.errors import CapacityExceededError
 
@@ -29,13 +29,13 @@ def unpacked_content(
         return None
     borrowed = core.unpacked.borrow(row.generation)
     if borrowed is not None:
-        return FileContent(core, *borrowed, cname)
+        return FileContent(core.files, *borrowed, cname)
     try:
         fd = _unpack(core, packed, index, size)
     except CapacityExceededError:
         return None
     core.unpacked.keep(row.generation, fd, size)
-    return FileContent(core, fd, size, cname)
+    return FileContent(core.files, fd, size, cname)
 
 
 def _unpack(core: Core, packed: ContentSource, index: MemberIndex, size: int) -> int:

@@ -6,7 +6,8 @@
             with open_my_transport() as transport:
                 yield transport
 
-`aiscore.testing.strategies` has hypothesis strategies for names and content; nothing else here needs hypothesis.
+`aiscore.testing.strategies` has hypothesis strategies for names and content; nothing else here
+needs hypothesis.
 """
 
 import pytest

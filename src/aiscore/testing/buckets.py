@@ -12,7 +12,6 @@ from aiscore.errors import (
     ObjectNotFoundError,
     UnsupportedError,
 )
-from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import ChecksumType
@@ -129,9 +128,7 @@ class BucketTests(Fixtures):
         transport.destroy_bucket(scoped)
         assert transport.read(bucket, "o") == b"global"
 
-    def test_list_is_sorted_and_filters(
-        self, transport: Transport, buckets: BucketFactory
-    ) -> None:
+    def test_list_is_sorted_and_filters(self, transport: Transport, buckets: BucketFactory) -> None:
         scope = Namespace(name="suite-list")
         made = sorted([*(buckets.create() for _ in range(3)), buckets.reserve(scope)])
         transport.create_bucket(next(ref for ref in made if ref.namespace == scope))
@@ -230,9 +227,7 @@ class BucketTests(Fixtures):
         with refuses(ObjectNotFoundError, bucket.object_cname("o")):
             transport.head(bucket, "o")
 
-    def test_rename_keeps_properties(
-        self, transport: Transport, buckets: BucketFactory
-    ) -> None:
+    def test_rename_keeps_properties(self, transport: Transport, buckets: BucketFactory) -> None:
         bucket, target = buckets.create({"checksum.type": "md5"}), buckets.reserve()
         transport.rename_bucket(bucket, target)
         assert transport.head_bucket(target).checksum.type == "md5"
@@ -356,5 +351,5 @@ class BucketTests(Fixtures):
         with refuses(ObjectNotFoundError, other.object_cname("o")):
             transport.read(other, "o")
         assert transport.list_page(other, ListOptions()).entries == []
-        transport.put_members(other, "s.tar", [MemberInput("m", 1, b"x")], archmime=ArchiveFormat.TAR)
+        transport.put_members(other, "s.tar", [MemberInput("m", 1, b"x")])
         assert list_names(transport, bucket) == ["o"]

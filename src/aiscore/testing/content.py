@@ -21,6 +21,8 @@ __all__ = [
     "checksum_of",
     "drain",
     "in_blocks",
+    "is_checksum_of",
+    "join_views",
     "pattern",
 ]
 
@@ -88,6 +90,16 @@ def checksum_of(kind: ChecksumType, data: bytes) -> Checksum:
         case _:
             value = hashlib.new(kind.value, data).hexdigest()
     return Checksum(kind, value)
+
+
+def is_checksum_of(checksum: Checksum | None, data: bytes) -> bool:
+    """True if it is that of the data, whatever its type; an object has one unless told otherwise."""
+    return checksum is not None and checksum == checksum_of(checksum.type, data)
+
+
+def join_views(views: Iterable[memoryview]) -> bytes:
+    """All blocks of an archive; each is valid only until the next, so `b"".join` would mix them."""
+    return b"".join(map(bytes, views))
 
 
 def drain(reader: ByteReader | Iterable[bytes]) -> bytes:

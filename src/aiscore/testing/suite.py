@@ -32,5 +32,6 @@ class TransportSuite(
 ):
     """What every transport does. A subclass whose name begins with `Test` gives the `transport` fixture.
 
-    It may give `bucket` too, an empty bucket; otherwise one is made for each test and destroyed after it.
+    It may give `bucket` too, an empty bucket; otherwise one is made for each test and destroyed
+    after it.
     """

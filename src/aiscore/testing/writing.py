@@ -20,6 +20,7 @@ from aiscore.model.names import OBJECT_NAME_MAX
 from aiscore.model.objects import (
     CUSTOM_METADATA_MAX,
     GetOptions,
+    ObjectProps,
     Precondition,
     PutOptions,
 )
@@ -31,6 +32,7 @@ from aiscore.testing.content import (
     broken,
     checksum_of,
     in_blocks,
+    is_checksum_of,
     pattern,
 )
 from aiscore.testing.expect import refuses
@@ -38,7 +40,7 @@ from aiscore.testing.fixtures import BucketFactory, Fixtures
 from aiscore.testing.listing import list_names
 from aiscore.transport.base import Transport
 
-__all__ = ["WritingTests"]
+__all__ = ["WritingTests", "unchanged"]
 
 REAL_TYPES = [kind for kind in ChecksumType if kind is not ChecksumType.NONE]
 
@@ -89,8 +91,7 @@ class WritingTests(Fixtures):
         before_ns = time.time_ns()
         stored = transport.put(bucket, "dir/o", BODIES[kind](data))
         assert (stored.name, stored.size, stored.version) == ("dir/o", size, "1")
-        assert stored.checksum is not None
-        assert stored.checksum == checksum_of(stored.checksum.type, data)
+        assert is_checksum_of(stored.checksum, data)
         assert stored.etag
         assert before_ns - 2_000_000_000 <= stored.mtime_ns <= time.time_ns() + 2_000_000_000
         assert transport.read(bucket, "dir/o", GetOptions(verify_checksum=True)) == data
@@ -197,9 +198,7 @@ class WritingTests(Fixtures):
         assert transport.put(bucket, "o", data).checksum == checksum_of(kind, data)
         assert transport.read(bucket, "o", GetOptions(verify_checksum=True)) == data
 
-    def test_bucket_without_checksums(
-        self, transport: Transport, buckets: BucketFactory
-    ) -> None:
+    def test_bucket_without_checksums(self, transport: Transport, buckets: BucketFactory) -> None:
         bucket = buckets.create({"checksum.type": "none"})
         assert transport.put(bucket, "o", b"content").checksum is None
         assert transport.head(bucket, "o").checksum is None
@@ -276,11 +275,10 @@ class WritingTests(Fixtures):
         transport.delete(bucket, "o")
         transport.put(bucket, "o", b"third", options)
 
-    @pytest.mark.parametrize("field", ["if_etag", "if_version"])
+    @pytest.mark.parametrize("field", ["etag", "version"])
     def test_if_unchanged(self, transport: Transport, bucket: BucketRef, field: str) -> None:
-        first = transport.put(bucket, "o", b"first")
-        seen = first.etag if field == "if_etag" else first.version
-        options = PutOptions(precondition=Precondition(**{field: seen}))
+        seen, condition = unchanged(transport.put(bucket, "o", b"first"), field)
+        options = PutOptions(precondition=condition)
         second = transport.put(bucket, "o", b"second", options)
         assert second.version == "2"
         with refuses(PreconditionFailedError, bucket.object_cname("o"), seen):
@@ -321,9 +319,7 @@ class WritingTests(Fixtures):
 
     # the same content again
 
-    def test_same_checksum_changes_nothing(
-        self, transport: Transport, bucket: BucketRef
-    ) -> None:
+    def test_same_checksum_changes_nothing(self, transport: Transport, bucket: BucketRef) -> None:
         data = pattern(LARGE)
         first = transport.put(bucket, "o", data)
         assert first.checksum is not None
@@ -349,9 +345,7 @@ class WritingTests(Fixtures):
         transport.put(bucket, "p", b"content", PutOptions(checksum=first.checksum))
         assert transport.read(bucket, "p") == b"content"
 
-    def test_unknown_checksum_does_not_skip(
-        self, transport: Transport, bucket: BucketRef
-    ) -> None:
+    def test_unknown_checksum_does_not_skip(self, transport: Transport, bucket: BucketRef) -> None:
         transport.put(bucket, "o", b"before")
         none = Checksum(ChecksumType.NONE, "")
         transport.put(bucket, "o", b"after", PutOptions(checksum=none))
@@ -374,14 +368,19 @@ class WritingTests(Fixtures):
     def test_chunked_bucket_gives_back_what_it_took(
         self, transport: Transport, buckets: BucketFactory
     ) -> None:
-        bucket = buckets.create(
-            {"chunks.objsize_limit": "256KiB", "chunks.chunk_size": "100KiB"}
-        )
+        bucket = buckets.create({"chunks.objsize_limit": "256KiB", "chunks.chunk_size": "100KiB"})
         data = pattern(LARGE)
         stored = transport.put(bucket, "o", in_blocks(data))
-        assert stored.checksum == checksum_of(ChecksumType(stored.checksum.type), data)  # type: ignore[union-attr]
+        assert is_checksum_of(stored.checksum, data)
         assert transport.read(bucket, "o", GetOptions(verify_checksum=True)) == data
         assert transport.head(bucket, "o").size == LARGE
+
+
+def unchanged(props: ObjectProps, field: str) -> tuple[str, Precondition]:
+    """What the object has now, and the condition that it still has it."""
+    if field == "etag":
+        return props.etag, Precondition(if_etag=props.etag)
+    return props.version, Precondition(if_version=props.version)
 
 
 def _run_all(threads: list[threading.Thread]) -> None:

@@ -17,13 +17,23 @@ from aiscore.engine.archive.tarwriter import TAR_EOF, padding, tar_header
 from aiscore.errors import ArchiveError
 from aiscore.model.archive import ArchiveFormat
 
-__all__ = ["CompressedTarEncoder", "Encoder", "Piece", "TarEncoder", "exactly"]
+__all__ = ["CompressedTarEncoder", "Compressor", "Encoder", "Piece", "TarEncoder", "exactly"]
 
 Piece = bytes | bytearray | memoryview
 """Bytes of a member or of an archive; copy what you keep, a producer may reuse its buffer."""
 
 _GZIP = 31
 _LEVEL = 1  # of speed and size, the best for media; igzip has 0 to 3
+
+
+class Compressor(Protocol):
+    """What zlib's compressors do."""
+
+    def compress(self, data: Piece, /) -> bytes:
+        """Take data, and return what is ready."""
+
+    def flush(self) -> bytes:
+        """Return the rest, and end."""
 
 
 class Encoder(Protocol):
@@ -98,11 +108,6 @@ def exactly(blocks: Iterable[Piece], size: int, raw: bytes) -> Iterator[Piece]:
         )
 
 
-class _Compressor(Protocol):
-    def compress(self, data: Piece, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
 class _Lz4Compressor:
     """Lz4's compressor, but one that writes the frame header by itself."""
 
@@ -123,7 +128,7 @@ class _Lz4Compressor:
         return begun + out
 
 
-def _new_compressor(archive_format: ArchiveFormat) -> _Compressor:
+def _new_compressor(archive_format: ArchiveFormat) -> Compressor:
     if archive_format is ArchiveFormat.TAR_LZ4:
         return _Lz4Compressor()
     # The gzip header has no time and no name, so the same members make the same bytes.

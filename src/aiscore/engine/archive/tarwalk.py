@@ -117,10 +117,7 @@ class TarWalk:
                 name, size_field, size_end, checksum, kind, prefix = fields(block)
             except struct.error:  # short: the archive ends here, or inside of the last member
                 if not block and offset > archive_size:
-                    raise ArchiveError(
-                        f'archive is truncated, or lies: "{show_name(name)}" has {size} bytes at '
-                        f"{content}, archive has {archive_size}"
-                    ) from None
+                    raise _outside(name, content, size, archive_size) from None
                 block = self._complete(block, offset)
                 name, size_field, size_end, checksum, kind, prefix = fields(block)
             name = name.split(b"\0", 1)[0]
@@ -145,6 +142,8 @@ class TarWalk:
                 break
             else:
                 name, content, size, offset, is_member = self._uncommon(block, offset)
+                if offset > archive_size:  # now, because no system call takes such an offset
+                    raise _outside(name, content, size, archive_size)
                 is_plain = self._next is None and self._global == _NOTHING
             if is_member:
                 names.append(name)
@@ -251,6 +250,13 @@ def build_tar_index(source: Source) -> MemberIndex:
     for names, offsets, sizes in walk:
         builder.add(names, offsets, sizes)
     return builder.build(end=walk.end, refused=walk.refused)
+
+
+def _outside(name: bytes, content: int, size: int, archive_size: int) -> ArchiveError:
+    return ArchiveError(
+        f'archive is truncated, or lies: "{show_name(name)}" has {size} bytes at {content}, '
+        f"archive has {archive_size}"
+    )
 
 
 def _new_batch() -> Batch:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from aiscore.engine.archive.encode import Piece, exactly
+from aiscore.engine.archive.encode import Compressor, Piece, exactly
 from aiscore.engine.archive.inflate import fast_zlib
 from aiscore.engine.archive.names import clean_name
 from aiscore.engine.archive.ziptable import (
@@ -41,8 +41,8 @@ _VERSION, _VERSION_64 = 20, 45
 _MADE_BY_UNIX = 3 << 8
 _MODE = 0o100644 << 16
 _FLAG_DESCRIPTOR, _FLAG_UTF8 = 0x0008, 0x0800
-_LARGE = 0xF0000000
-"""Size from which a streamed member is written as zip64: deflate may make it larger than it was."""
+_WIDE_FROM = UINT32_MAX  # what is as large goes into zip64 fields
+_STREAMED_WIDE_FROM = 0xF0000000  # the same, before deflate may make it larger
 
 
 class ZipEncoder:
@@ -113,17 +113,17 @@ class ZipEncoder:
             self._add_record(raw, flags, method, crc, len(packed), size, offset)
             return
         flags |= _FLAG_DESCRIPTOR
-        is_large = size >= _LARGE
+        is_large = size >= _STREAMED_WIDE_FROM
         yield _local(raw, flags, method, self._stamp, 0, 0, 0, is_large=is_large)
-        crc, packed_size = 0, 0
-        compressor = fast_zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
+        crc = packed_size = 0
+        compressor = _new_compressor() if self._deflate else None
         for block in blocks:
             crc = zlib.crc32(block, crc)
-            out = compressor.compress(block) if self._deflate else block
+            out = block if compressor is None else compressor.compress(block)
             packed_size += len(out)
             if out:
                 yield out
-        if self._deflate:
+        if compressor is not None:
             out = compressor.flush()
             packed_size += len(out)
             yield out
@@ -134,10 +134,10 @@ class ZipEncoder:
         self, raw: bytes, flags: int, method: int, crc: int, packed: int, size: int, offset: int
     ) -> None:
         self._old.pop(clean_name(raw) or raw, None)
-        wide = [value for value in (size, packed, offset) if value >= UINT32_MAX]
+        wide = [value for value in (size, packed, offset) if value >= _WIDE_FROM]
         extra = struct.pack(f"<2H{len(wide)}Q", EXTRA_ZIP64, 8 * len(wide), *wide) if wide else b""
         version = _VERSION_64 if wide else _VERSION
-        size, packed, offset = (min(value, UINT32_MAX) for value in (size, packed, offset))
+        size, packed, offset = _narrow(size), _narrow(packed), _narrow(offset)
         self._records.append(
             CENTRAL_HEADER.pack(
                 b"PK\1\2", _MADE_BY_UNIX | version, version, flags, method, *self._stamp, crc,
@@ -150,7 +150,7 @@ class ZipEncoder:
     def _end(self, start: int) -> bytes:
         count, size, offset = len(self._records), self._offset - start, start - self._base
         end = b""
-        if count >= UINT16_MAX or size >= UINT32_MAX or offset >= UINT32_MAX:
+        if count >= UINT16_MAX or size >= _WIDE_FROM or offset >= _WIDE_FROM:
             end = END_RECORD_64.pack(
                 b"PK\6\6", END_RECORD_64.size - 12, _MADE_BY_UNIX | _VERSION_64, _VERSION_64, 0, 0,
                 count, count, size, offset,
@@ -159,11 +159,15 @@ class ZipEncoder:
         return (
             end
             + END_RECORD.pack(
-                b"PK\5\6", 0, 0, count16, count16, min(size, UINT32_MAX), min(offset, UINT32_MAX),
-                len(self._comment),
+                b"PK\5\6", 0, 0, count16, count16, _narrow(size), _narrow(offset), len(self._comment),
             )
             + self._comment
         )  # fmt: skip
+
+
+def _narrow(value: int) -> int:
+    """Return what a 32-bit field holds: the value, or that it is to be found in a zip64 field."""
+    return value if value < _WIDE_FROM else UINT32_MAX
 
 
 def _local(
@@ -191,8 +195,12 @@ def _local(
     )
 
 
+def _new_compressor() -> Compressor:
+    return fast_zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
+
+
 def _deflate(data: bytes) -> bytes:
-    compressor = fast_zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
+    compressor = _new_compressor()
     return compressor.compress(data) + compressor.flush()
 
 

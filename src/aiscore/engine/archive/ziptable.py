@@ -6,7 +6,6 @@ needed to find the content. Entries that overlap, inside of each other or of the
 small archives pretend to be huge: refused.
 """
 
-import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ EXTRA_ZIP64 = 1
 
 _ENCRYPTED_FLAGS = 0x0041
 _UTF8_FLAG = 0x0800
-_UNIX = 3
+_UNIX, _REGULAR = 3, 8  # who made it, and the file type in the top bits of the mode it gave
 _WINDOW = 1024 * 1024
 _RECORD_MAX = CENTRAL_HEADER.size + 3 * UINT16_MAX
 
@@ -111,10 +110,10 @@ def find_directory(source: Source) -> Directory:
         at += 3  # also find one that overlaps this
     _, disk, directory_disk, _, count, size, offset, _ = fields
     end = tail_offset + at
-    if UINT32_MAX in (size, offset) or UINT16_MAX in (count, disk):
-        found = _find_directory_64(source, end)
-        if found is not None:
-            end, disk, directory_disk, count, size, offset = found
+    # Some writers add the zip64 record without need, so the locator is looked for, not announced.
+    found = _find_directory_64(source, end)
+    if found is not None:
+        end, disk, directory_disk, count, size, offset = found
     base = end - size - offset
     if disk or directory_disk or base < 0 or size < count * CENTRAL_HEADER.size:
         raise ArchiveError(
@@ -236,11 +235,11 @@ def _parse_record(window: bytes, at: int, directory: Directory) -> Record:
             f'zip lies: "{show_name(name)}" has {packed} bytes at {offset}, '
             f"central directory starts at {directory.offset}"
         )
-    if not flags & _UTF8_FLAG:
+    if not flags & _UTF8_FLAG and not name.isascii():
         name = _as_utf8(name)
     if b"\0" in name or len(name) > NAME_BYTES_MAX:
         name = b""
-    is_link = made_by >> 8 == _UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG)
+    is_odd = made_by >> 8 == _UNIX and mode >> 28 not in (0, _REGULAR)
     return Record(
         window[at:end],
         name,
@@ -249,7 +248,7 @@ def _parse_record(window: bytes, at: int, directory: Directory) -> Record:
         packed,
         crc,
         (method & 0x7FFF) | (ZIP_ENCRYPTED if flags & _ENCRYPTED_FLAGS else 0),
-        not (name.endswith(b"/") or is_link),
+        not (is_odd or name.endswith(b"/")),
     )
 
 
@@ -276,8 +275,6 @@ def _zip64(extra: bytes, size: int, packed: int, offset: int, name: bytes) -> tu
 
 def _as_utf8(name: bytes) -> bytes:
     """Recode a name without the UTF-8 flag: if it is no UTF-8 anyway, it is code page 437."""
-    if name.isascii():
-        return name
     try:
         name.decode()
     except UnicodeDecodeError:

@@ -16,7 +16,7 @@ from aiscore.engine.archive.zipencode import ZipEncoder
 from aiscore.engine.batch.stream import EntryStream, Item
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
-from aiscore.errors import AisError
+from aiscore.errors import AisError, CorruptionError
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest, BatchResult
 from aiscore.model.stream import BLOCK_SIZE
@@ -38,13 +38,15 @@ class BatchArchive:
         """
         self.results: list[BatchResult] = []
         self._stream = EntryStream(core, request)
+        self._buffers = core.buffers
+        self._buffer = core.buffers.take()
         self.uuid = self._stream.uuid
         self._blocks = self._archive()
         if not request.streaming:
             try:
                 self._blocks = self._buffered(core)
             except BaseException:
-                self._stream.close()
+                self.close()
                 raise
 
     def __iter__(self) -> Iterator[memoryview]:
@@ -54,6 +56,8 @@ class BatchArchive:
     def close(self) -> None:
         """Release what the batch holds; safe to repeat."""
         self._stream.close()
+        buffer, self._buffer = self._buffer, memoryview(b"")
+        self._buffers.give_back(buffer)
 
     def __enter__(self) -> Self:
         return self
@@ -92,70 +96,68 @@ class BatchArchive:
     def _tar(self) -> Iterator[memoryview]:
         """The members; each block is good until the next step."""
         stream = self._stream
-        fill = stream.fill
         add_result = self.results.append
         mtime = stream.mtime
-        view = memoryview(bytearray(BLOCK_SIZE))
+        view = self._buffer
         used = 0
         for item in stream.items():
-            size = item.size
-            header = tar_header(item.member_name, size, mtime)
-            begin = used + len(header)
-            end = begin + size
-            following = end + (-size % _TAR_BLOCK)
-            if following > BLOCK_SIZE:
+            result = item.result
+            header = tar_header(result.member_name, result.size, mtime)
+            needed = len(header) + result.size + (-result.size % _TAR_BLOCK)
+            if used + needed > len(view):
                 if used:
                     yield view[:used]
-                begin = len(header)
-                end = begin + size
-                following = end + (-size % _TAR_BLOCK)
-                used = 0
-                if following > BLOCK_SIZE:
-                    yield from self._large(item, header, view)
+                    used = 0
+                if needed > len(view):
+                    yield from self._large(item, header)
                     continue
+            begin = used + len(header)
+            end = begin + result.size
             view[used:begin] = header
             try:
-                fill(item, view[begin:end])
+                stream.fill(item, view[begin:end])
             except AisError as exc:
-                missing = stream.failed(item.entry, item.bucket, item.member_name, exc)
-                header = tar_header(missing.member_name, 0, mtime)
-                view[used : used + len(header)] = header
-                used += len(header)
-                add_result(missing.result())
-                continue
-            if following > end:
-                view[end:following] = _ZEROS[: following - end]
-            used = following
-            add_result(BatchResult(item.entry, item.bucket, item.member_name, size, item.error))
+                result = stream.unreadable(item, exc).result
+                header = tar_header(result.member_name, 0, mtime)
+                needed = len(header)
+                view[used : used + needed] = header
+            else:
+                view[end : used + needed] = _ZEROS[: used + needed - end]
+            used += needed
+            add_result(result)
         if used:
             yield view[:used]
 
-    def _large(self, item: Item, header: bytes, view: memoryview) -> Iterator[memoryview]:
+    def _large(self, item: Item, header: bytes) -> Iterator[memoryview]:
         """A member that does not fit the buffer: what fails behind its header fails the batch."""
         yield memoryview(header)
+        size = item.result.size
         reader = self._stream.reader(item)
-        left = item.size
+        left = size
         while left:
-            count = reader.readinto(view[: min(left, BLOCK_SIZE)])
+            count = reader.readinto(self._buffer[:left])
+            if not count:
+                raise CorruptionError(f"{item.result.member_name} ends {left} bytes early")
             left -= count
-            yield view[:count]
-        if item.size % _TAR_BLOCK:
-            yield memoryview(_ZEROS)[: -item.size % _TAR_BLOCK]
-        self.results.append(item.result())
+            yield self._buffer[:count]
+        if size % _TAR_BLOCK:
+            yield memoryview(_ZEROS)[: -size % _TAR_BLOCK]
+        self.results.append(item.result)
 
     def _zip(self) -> Iterator[memoryview]:
         stream = self._stream
         encoder = ZipEncoder(stream.mtime)
-        for planned in stream.items():
-            item = planned
-            if item.size <= BLOCK_SIZE:
-                item, data = stream.read(planned)
-                blocks: Iterator[bytes] = iter((data,) if data else ())
+        for item in stream.items():
+            result = item.result
+            blocks: Iterator[bytes]
+            if result.size <= BLOCK_SIZE:
+                result, data = stream.read(item)
+                blocks = iter((data,) if data else ())
             else:
                 blocks = iter(stream.reader(item))
-            for piece in encoder.member(check_member_name(item.member_name), item.size, blocks):
+            for piece in encoder.member(check_member_name(result.member_name), result.size, blocks):
                 yield memoryview(piece)
-            self.results.append(item.result())
+            self.results.append(result)
         for piece in encoder.finish():
             yield memoryview(piece)
 

@@ -1,18 +1,20 @@
 """From entries to places: which bytes of which open file each entry of a batch means.
 
-Entries are looked at in windows, so memory is bounded by the window and not by the batch. Within a window every shard
-is looked up once, however many of its members are asked for; its open file and member index stay at hand in a small
-cache, least recently used out first.
+An object is looked up once, however many entries name it or its members; its open file and its members stay at hand
+while it is among the last `OPEN_TARGETS_MAX` objects opened. So memory and descriptors are bounded, whatever the
+number of entries.
 """
 
-from collections import OrderedDict
+from collections import deque
 from typing import NamedTuple
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.archive.reader import MemberReader, open_member
+from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.read import ContentSource, open_content
+from aiscore.engine.openshards import Target
+from aiscore.engine.read import open_content
 from aiscore.engine.shards import index_of
 from aiscore.engine.unpacked import unpacked_content
 from aiscore.errors import (
@@ -26,7 +28,7 @@ from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_object_name
 
-__all__ = ["OPEN_TARGETS_MAX", "Place", "Planner", "Target"]
+__all__ = ["OPEN_TARGETS_MAX", "BatchBucket", "Place", "Planner"]
 
 OPEN_TARGETS_MAX = 64
 """Objects a batch keeps open at once; well under the usual limit of 1,024 descriptors a process."""
@@ -48,32 +50,16 @@ class Place(NamedTuple):
     reader: MemberReader | None = None
 
 
-class Target:
-    """One object of a batch, open.
+class BatchBucket:
+    """A bucket of a batch, with those of its objects that are open."""
 
-    Attributes:
-        content: the object's bytes.
-        size: of them.
-        index: members, once one was asked for.
-        shard: where members lie when `is_plain`: the content itself, or a compressed one unpacked.
-        positions: name to number in `index`.
-    """
+    __slots__ = ("bucket", "prefix", "row", "targets")
 
-    __slots__ = ("content", "index", "is_plain", "positions", "shard", "size")
-
-    def __init__(self, content: ContentSource) -> None:
-        self.content = content
-        self.size = content.size
-        self.index: MemberIndex | None = None
-        self.shard: ContentSource = content
-        self.is_plain = False
-        self.positions: dict[str, int] = {}
-
-    def close(self) -> None:
-        """Close the files."""
-        self.content.close()
-        if self.shard is not self.content:
-            self.shard.close()
+    def __init__(self, row: BucketRow, *, only_obj_name: bool) -> None:
+        self.row = row
+        self.bucket = row.bucket
+        self.prefix = "" if only_obj_name else f"{row.bucket.name}/"
+        self.targets: dict[str, Target] = {}
 
 
 class Planner:
@@ -88,19 +74,18 @@ class Planner:
             InvalidArgumentError: an entry names no bucket and neither does the request.
         """
         self._core = core
-        self._default = request.bucket
-        self._rows: dict[BucketRef, BucketRow] = {}
-        self._targets: OrderedDict[tuple[int, str], Target] = OrderedDict()
-        # The row of the bucket seen last: entries of one bucket come in runs, and hashing a reference costs a
-        # microsecond.
-        self._last: tuple[BucketRef, BucketRow] | None = None
-        if request.bucket is not None:
-            self._add(request.bucket)
+        self._only_obj_name = request.only_obj_name
+        connection = core.connection()
+        self._cache = connection.fresh_cache()
+        core.open_shards.drop_removed(connection.version)
+        self._buckets: dict[BucketRef, BatchBucket] = {}
+        self._open_order: deque[tuple[BatchBucket, str]] = deque()
+        self.default = None if request.bucket is None else self._add(request.bucket)
         seen: BucketRef | None = None
         for entry in request.entries:
             bucket = entry.bucket
             if bucket is None:
-                if request.bucket is None:
+                if self.default is None:
                     raise InvalidArgumentError(
                         f'missing bucket specification for "{entry.name}"',
                         hint="give the entry, or the batch, a bucket",
@@ -109,105 +94,102 @@ class Planner:
                 seen = bucket
                 self._add(bucket)
 
-    def bucket_of(self, entry: BatchEntry) -> BucketRef:
-        """The bucket an entry is read from."""
-        bucket = entry.bucket if entry.bucket is not None else self._default
-        assert bucket is not None
-        return bucket
+    def bucket_of(self, bucket: BucketRef | None) -> BatchBucket:
+        """The bucket that an entry's `bucket` field means."""
+        if bucket is None:
+            assert self.default is not None
+            return self.default
+        return self._buckets[bucket]
 
-    def place(self, entry: BatchEntry, bucket: BucketRef) -> Place:
-        """Where the entry's bytes are.
+    def place(self, entry: BatchEntry, bucket: BatchBucket) -> Place:
+        """Where the entry's bytes are; good until the next call.
 
         Raises:
             ObjectNotFoundError: no such object, or (`ArchpathNotFoundError`) no such member.
             RangeNotSatisfiableError: the entry's range does not lie inside of it.
             ArchiveError: the object is not an archive.
         """
-        last = self._last
-        if last is not None and last[0] is bucket:
-            row = last[1]
-        else:
-            row = self._rows[bucket]
-            self._last = (bucket, row)
-        key = (row.id, entry.name)
-        target = self._targets.get(key)
+        target = bucket.targets.get(entry.name)
         if target is None:
-            target = self._open(key, row, entry.name)
-        archpath = entry.archpath
-        if archpath is None:
-            offset, size = 0, target.size
+            target = self._open(bucket, entry.name, is_shard=entry.archpath is not None)
+        if entry.archpath is None:
+            offset, size = 0, target.content.size
             if entry.start or entry.length:
                 offset, size = _range(entry, size, bucket)
             return Place(target.content, offset, size)
         index = target.index
         if index is None:
-            index = self._load_index(target, row, entry.name)
-        position = target.positions.get(archpath)
+            index = self._load_index(target, bucket, entry.name)
+        position = index.find(entry.archpath)
         if position is None:
-            position = self._find(index, bucket, entry)
-        size = index.sizes[position]
-        start = 0
+            cname = bucket.bucket.object_cname(entry.name)
+            raise ArchpathNotFoundError(
+                f'"{entry.archpath}" not found in {cname}',
+                hint=f"list its members: ais archive ls {cname}",
+            )
+        start, size = 0, index.sizes[position]
         if entry.start or entry.length:
             start, size = _range(entry, size, bucket)
-        if target.is_plain:
+        if target.shard is not None:
             return Place(target.shard, index.offsets[position] + start, size)
         reader = open_member(target.content, index, position, start, size)
         return Place(target.content, 0, size, reader)
 
     def close(self) -> None:
         """Close everything; safe to repeat."""
-        while self._targets:
-            self._targets.popitem()[1].close()
+        while self._open_order:
+            self._close_oldest()
 
-    def _add(self, bucket: BucketRef) -> None:
-        if bucket not in self._rows:
-            self._rows[bucket] = self._core.bucket(bucket, Access.GET)
+    def _add(self, bucket: BucketRef) -> BatchBucket:
+        found = self._buckets.get(bucket)
+        if found is None:
+            row = self._core.bucket(bucket, Access.GET)
+            found = BatchBucket(row, only_obj_name=self._only_obj_name)
+            self._buckets[bucket] = found
+        return found
 
-    def _open(self, key: tuple[int, str], row: BucketRow, name: str) -> Target:
+    def _open(self, bucket: BatchBucket, name: str, *, is_shard: bool) -> Target:
+        core = self._core
         check_object_name(name)
-        _, content = open_content(self._core, row, name)
-        if len(self._targets) >= OPEN_TARGETS_MAX:
-            self._targets.popitem(last=False)[1].close()
-        target = self._targets[key] = Target(content)
+        if len(self._open_order) >= OPEN_TARGETS_MAX:
+            self._close_oldest()
+        target = None
+        if is_shard:
+            # As of the begin of the batch: whoever replaces the shard meanwhile does not disturb it.
+            row = self._cache.get((bucket.row.id, name))
+            if row is not None:
+                target = core.open_shards.take(row.generation)
+        if target is None:
+            target = Target(*open_content(core, bucket.row, name))
+        bucket.targets[name] = target
+        self._open_order.append((bucket, name))
         return target
 
-    def _load_index(self, target: Target, bucket: BucketRow, name: str) -> MemberIndex:
-        # Opened anew, so that row and content belong together whatever was committed since.
-        row, content = open_content(self._core, bucket, name)
-        target.content.close()
-        target.content = target.shard = content
-        target.size = content.size
+    def _close_oldest(self) -> None:
+        bucket, name = self._open_order.popleft()
+        self._core.open_shards.release(bucket.targets.pop(name))
+
+    def _load_index(self, target: Target, bucket: BatchBucket, name: str) -> MemberIndex:
+        content = target.content
         cname = bucket.bucket.object_cname(name)
-        index = index_of(self._core, row, content, cname)
-        if index.format in {ArchiveFormat.TGZ, ArchiveFormat.TAR_LZ4}:
-            unpacked = unpacked_content(self._core, row, content, index, cname)
-            if unpacked is not None:
-                target.shard = unpacked
-                target.is_plain = True
-        else:
-            target.is_plain = index.format is ArchiveFormat.TAR
-        target.positions = index.positions
-        target.index = index
+        index = index_of(self._core, target.row, content, cname)
+        shard: ContentSource | None = None
+        if index.format is ArchiveFormat.TAR:
+            shard = content
+        elif index.format is not ArchiveFormat.ZIP:
+            shard = unpacked_content(self._core, target.row, content, index, cname)
+        target.set_members(index, shard)
         return index
 
-    @staticmethod
-    def _find(index: MemberIndex, bucket: BucketRef, entry: BatchEntry) -> int:
-        position = index.find(entry.archpath or "")
-        if position is None:
-            raise ArchpathNotFoundError(
-                f'"{entry.archpath}" not found in {bucket.object_cname(entry.name)}',
-                hint=f"list its members: ais archive ls {bucket.object_cname(entry.name)}",
-            )
-        return position
 
-
-def _range(entry: BatchEntry, size: int, bucket: BucketRef) -> tuple[int, int]:
+def _range(entry: BatchEntry, size: int, bucket: BatchBucket) -> tuple[int, int]:
     """Start and length of an entry's range, strictly inside of `size` bytes (wire rule of GetBatch)."""
     start, length = entry.start, entry.length
     if length == -1 and 0 <= start < size:
         return start, size - start
     if start < 0 or length < 1 or start + length > size:
-        where = bucket.object_cname(entry.name) + (f"/{entry.archpath}" if entry.archpath else "")
+        cname = bucket.bucket.object_cname(entry.name)
+        where = f"{cname}/{entry.archpath}" if entry.archpath else cname
         raise RangeNotSatisfiableError(
             f"not satisfiable range of {where}: start {start}, length {length}, the size is {size}"
         )

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import NamedTuple, Self
 
-from aiscore.engine.batch.plan import OPEN_TARGETS_MAX, Place, Planner
+from aiscore.engine.batch.plan import OPEN_TARGETS_MAX, BatchBucket, Place, Planner
 from aiscore.engine.blocks import BlockReader
+from aiscore.engine.content import FileContent
 from aiscore.engine.core import Core
-from aiscore.engine.read import ContentReader, FileContent, fill_exact, read_exact
+from aiscore.engine.read import ContentReader, fill_exact, read_exact
 from aiscore.errors import AisError, BatchAbortedError, CorruptionError, NotFoundError
 from aiscore.model.batch import MISSING_PREFIX, BatchEntry, BatchRequest, BatchResult
-from aiscore.model.bucket import BucketRef
 from aiscore.model.stream import ByteReader
 
 __all__ = ["EntryStream", "Item"]
@@ -27,18 +27,10 @@ SLOW_READ_NS = 200_000
 
 
 class Item(NamedTuple):
-    """One entry on its way out; `place` is None when it is missing, and `error` says why."""
+    """One entry on its way out; `place` is None when it is missing, and `result` says why."""
 
-    entry: BatchEntry
-    bucket: BucketRef
-    member_name: str
-    size: int
+    result: BatchResult
     place: Place | None
-    error: str | None = None
-
-    def result(self) -> BatchResult:
-        """What the caller is told of it."""
-        return BatchResult(self.entry, self.bucket, self.member_name, self.size, self.error)
 
 
 class EntryStream:
@@ -56,7 +48,7 @@ class EntryStream:
         self._position = 0
         self._ahead = min(READ_AHEAD_ENTRIES * config.warmup_worker_count, OPEN_TARGETS_MAX // 2)
         self._advised = 0
-        self._counts = [0, 0, 0, 0]
+        self._object_count = self._object_size = self._file_count = self._file_size = 0
         self._is_closed = False
         core.counters["getbatch.n"] += 1
         try:
@@ -73,59 +65,84 @@ class EntryStream:
             BatchAbortedError: with it, when the soft-error budget is spent.
         """
         planner = self._planner
-        bucket_of = planner.bucket_of
         place_of = planner.place
-        only_name = self.request.only_obj_name
         for number, entry in enumerate(self.request.entries):
             self._position = number
-            bucket = bucket_of(entry)
-            name = entry.name if only_name else f"{bucket.name}/{entry.name}"
-            if entry.archpath is not None:
-                name = f"{name}/{entry.archpath.lstrip('/')}"
+            bucket = planner.bucket_of(entry.bucket)
             try:
                 place = place_of(entry, bucket)
             except AisError as exc:
-                yield self.failed(entry, bucket, name, exc)
+                yield self._failed(entry, bucket, exc)
                 continue
-            yield Item(entry, bucket, name, place.size, place)
+            name = _member_name(entry, bucket)
+            yield Item(BatchResult(entry, bucket.bucket, name, place.size, None), place)
 
-    def failed(self, entry: BatchEntry, bucket: BucketRef, name: str, exc: AisError) -> Item:
-        """Count an entry that cannot be read, and give its placeholder.
+    def __iter__(self) -> Iterator[tuple[BatchResult, bytes]]:
+        """Each entry with its content.
 
-        Raises:
-            AisError: `exc`, without `cont_on_err`.
-            BatchAbortedError: the budget is spent.
+        What most batches are made of, whole members of plain shards, is served in this frame: for 10 KiB members a
+        call or two an entry more would cost as much as reading them.
         """
-        if not self.request.cont_on_err:
-            self._core.counters["err.getbatch.n"] += 1
-            raise exc
-        self._soft_errors += 1
-        self._missing += isinstance(exc, NotFoundError)
-        self._core.counters["err.soft.getbatch.n"] += 1
-        if self._soft_errors > self._budget:
-            self._core.counters["err.getbatch.n"] += 1
-            raise BatchAbortedError(
-                f"the batch has more than {self._budget} soft errors ({self._missing} missing, "
-                f"{self._soft_errors - self._missing} transient); the last: {exc.message}",
-                hint="raise get_batch.max_soft_errs, or leave out what does not exist",
-            ) from exc
-        return Item(entry, bucket, MISSING_PREFIX + name, 0, None, exc.message)
+        planner = self._planner
+        default = planner.default
+        pread = self._core.files.pread
+        new_result = tuple.__new__
+        with self:
+            for number, entry in enumerate(self.request.entries):
+                name, ref, archpath, _, start, length = entry
+                bucket = default if ref is None or default is None else planner.bucket_of(ref)
+                if bucket is not None and archpath is not None and not (start or length):
+                    target = bucket.targets.get(name)
+                    if target is not None and target.plain_fd >= 0:
+                        position = target.positions.get(archpath)
+                        index = target.index
+                        if position is not None and index is not None:
+                            size = index.sizes[position]
+                            started = perf_counter_ns()
+                            try:
+                                data = pread(target.plain_fd, size, index.offsets[position])
+                            except OSError:
+                                data = b""  # told in full by the long way below
+                            if len(data) == size:
+                                self._file_count += 1
+                                self._file_size += size
+                                elapsed = perf_counter_ns() - started
+                                if elapsed > SLOW_READ_NS:
+                                    self._position = number
+                                    self._read_slowly(elapsed, size)
+                                member = f"{bucket.prefix}{name}/{archpath}"
+                                yield (
+                                    new_result(
+                                        BatchResult, (entry, bucket.bucket, member, size, None)
+                                    ),
+                                    data,
+                                )
+                                continue
+                self._position = number
+                yield self._fetch(entry, planner.bucket_of(ref))
 
-    def read(self, item: Item) -> tuple[Item, bytes]:
+    def streams(self) -> Iterator[tuple[BatchResult, ByteReader]]:
+        """Each entry with a reader, good until the next step."""
+        with self:
+            for item in self.items():
+                yield item.result, self.reader(item)
+
+    def read(self, item: Item) -> tuple[BatchResult, bytes]:
         """The item's content in memory; a placeholder and nothing when it turns out to be unreadable."""
         place = item.place
         if place is None:
-            return item, b""
+            return item.result, b""
         started = perf_counter_ns()
         try:
             if place.reader is None:
-                data = read_exact(place.content, place.size, place.offset, item.member_name)
+                name = item.result.member_name
+                data = read_exact(place.content, place.size, place.offset, name)
             else:
-                data = _read_all(item, place)
+                data = _read_all(item.result, place)
         except AisError as exc:
-            return self.failed(item.entry, item.bucket, item.member_name, exc), b""
+            return self.unreadable(item, exc).result, b""
         self._done(item, perf_counter_ns() - started)
-        return item, data
+        return item.result, data
 
     def fill(self, item: Item, buffer: memoryview) -> None:
         """Read the item's content into a buffer of exactly its size.
@@ -138,36 +155,26 @@ class EntryStream:
             return
         started = perf_counter_ns()
         if place.reader is None:
-            fill_exact(place.content, buffer, place.offset, item.member_name)
+            fill_exact(place.content, buffer, place.offset, item.result.member_name)
         else:
-            buffer[:] = _read_all(item, place)
+            buffer[:] = _read_all(item.result, place)
         self._done(item, perf_counter_ns() - started)
 
     def reader(self, item: Item) -> ByteReader:
         """The item's content as a stream, good until the next item."""
         place = item.place
         if place is None:
-            return EMPTY
+            return BlockReader(iter(()))
         self._done(item, 0)
         if place.reader is not None:
             return BlockReader(iter(place.reader))
-        return ContentReader(place.content, place.offset, place.size, item.member_name, owns=False)
+        name = item.result.member_name
+        return ContentReader(place.content, place.offset, place.size, name, owns=False)
 
-    def __iter__(self) -> Iterator[tuple[BatchResult, bytes]]:
-        with self:
-            read = self.read
-            for item in self.items():
-                done, data = read(item)
-                yield (
-                    BatchResult(done.entry, done.bucket, done.member_name, done.size, done.error),
-                    data,
-                )
-
-    def streams(self) -> Iterator[tuple[BatchResult, ByteReader]]:
-        """Each entry with a reader, good until the next step."""
-        with self:
-            for item in self.items():
-                yield item.result(), self.reader(item)
+    def unreadable(self, item: Item, exc: AisError) -> Item:
+        """The placeholder of an item that could not be read after all; raises as `items` does."""
+        entry = item.result.entry
+        return self._failed(entry, self._planner.bucket_of(entry.bucket), exc)
 
     def close(self) -> None:
         """Close files and post the counters; safe to repeat."""
@@ -175,9 +182,11 @@ class EntryStream:
             return
         self._is_closed = True
         self._planner.close()
-        names = ("obj.n", "obj.size", "file.n", "file.size")
-        for name, value in zip(names, self._counts, strict=True):
-            self._core.counters[f"getbatch.{name}"] += value
+        counters = self._core.counters
+        counters["getbatch.obj.n"] += self._object_count
+        counters["getbatch.obj.size"] += self._object_size
+        counters["getbatch.file.n"] += self._file_count
+        counters["getbatch.file.size"] += self._file_size
 
     def __enter__(self) -> Self:
         return self
@@ -185,23 +194,61 @@ class EntryStream:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _done(self, item: Item, elapsed_ns: int) -> None:
-        counts = self._counts
-        kind = 0 if item.entry.archpath is None else 2
-        counts[kind] += 1
-        counts[kind + 1] += item.size
-        if elapsed_ns > SLOW_READ_NS + item.size // 2 and self._ahead:
-            self._read_ahead()
+    def _fetch(self, entry: BatchEntry, bucket: BatchBucket) -> tuple[BatchResult, bytes]:
+        """One entry by the long way: any kind, any failure."""
+        try:
+            place = self._planner.place(entry, bucket)
+        except AisError as exc:
+            return self._failed(entry, bucket, exc).result, b""
+        name = _member_name(entry, bucket)
+        return self.read(Item(BatchResult(entry, bucket.bucket, name, place.size, None), place))
 
-    def _read_ahead(self) -> None:
+    def _failed(self, entry: BatchEntry, bucket: BatchBucket, exc: AisError) -> Item:
+        """Count an entry that cannot be read, and give its placeholder.
+
+        Raises:
+            AisError: `exc`, without `cont_on_err`.
+            BatchAbortedError: the budget is spent.
+        """
+        counters = self._core.counters
+        if not self.request.cont_on_err:
+            counters["err.getbatch.n"] += 1
+            raise exc
+        self._soft_errors += 1
+        self._missing += isinstance(exc, NotFoundError)
+        counters["err.soft.getbatch.n"] += 1
+        if self._soft_errors > self._budget:
+            counters["err.getbatch.n"] += 1
+            raise BatchAbortedError(
+                f"the batch has more than {self._budget} soft errors ({self._missing} missing, "
+                f"{self._soft_errors - self._missing} transient); the last: {exc.message}",
+                hint="raise get_batch.max_soft_errs, or leave out what does not exist",
+            ) from exc
+        name = MISSING_PREFIX + _member_name(entry, bucket)
+        return Item(BatchResult(entry, bucket.bucket, name, 0, exc.message), None)
+
+    def _done(self, item: Item, elapsed_ns: int) -> None:
+        size = item.result.size
+        if item.result.entry.archpath is None:
+            self._object_count += 1
+            self._object_size += size
+        else:
+            self._file_count += 1
+            self._file_size += size
+        if elapsed_ns > SLOW_READ_NS:
+            self._read_slowly(elapsed_ns, size)
+
+    def _read_slowly(self, elapsed_ns: int, size: int) -> None:
         """The disk was waited for: ask the kernel for what comes next, so that it waits for many at once."""
+        if elapsed_ns <= SLOW_READ_NS + size // 2 or not self._ahead:
+            return
         entries = self.request.entries
         first = max(self._position + 1, self._advised)
         last = min(self._position + 1 + self._ahead, len(entries))
         for number in range(first, last):
             entry = entries[number]
             try:
-                place = self._planner.place(entry, self._planner.bucket_of(entry))
+                place = self._planner.place(entry, self._planner.bucket_of(entry.bucket))
             except AisError:
                 continue  # its own turn will tell
             if place.reader is None and isinstance(place.content, FileContent):
@@ -214,36 +261,16 @@ class EntryStream:
         self._advised = max(self._advised, last)
 
 
-def _read_all(item: Item, place: Place) -> bytes:
+def _member_name(entry: BatchEntry, bucket: BatchBucket) -> str:
+    name = bucket.prefix + entry.name
+    return name if entry.archpath is None else f"{name}/{entry.archpath.lstrip('/')}"
+
+
+def _read_all(result: BatchResult, place: Place) -> bytes:
     assert place.reader is not None
     data = place.reader.read()
     if len(data) != place.size:
         raise CorruptionError(
-            f"{item.member_name} has {len(data)} bytes, its archive says {place.size}"
+            f"{result.member_name} has {len(data)} bytes, its archive says {place.size}"
         )
     return data
-
-
-class _Empty:
-    """The content of a missing entry."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        return b""
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(())
-
-    def close(self) -> None:
-        return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        return
-
-
-EMPTY = _Empty()

@@ -120,7 +120,7 @@ def test_skippable_lz4_frames_are_skipped() -> None:
 
 def test_any_truncation_is_an_error(archive_format: ArchiveFormat) -> None:
     packed = pack(archive_format, tar_of({"a": zlib.compress(b"x" * 100) * 50, "b": b"y"}))
-    for size in range(0, len(packed)):
+    for size in range(len(packed)):
         with pytest.raises(ArchiveError):
             build_index(BytesSource(packed[:size]), archive_format)
 

@@ -90,7 +90,8 @@ def test_magic_is_found_without_an_extension(archive_format: ArchiveFormat, is_e
         writer.add_bytes("a", b"x")
     writer.finish()
     if archive_format is ArchiveFormat.TAR and is_empty:
-        pytest.raises(ArchiveError, detect_format, BytesSource(bytes(out)), "object")
+        with pytest.raises(ArchiveError):
+            detect_format(BytesSource(bytes(out)), "object")
         return
     assert detect_format(BytesSource(bytes(out)), "object") is archive_format
 

@@ -46,7 +46,8 @@ def same(left: MemberIndex, right: MemberIndex) -> bool:
 
 
 names = st.lists(
-    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), max_size=20
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
+    max_size=20,
 )
 
 

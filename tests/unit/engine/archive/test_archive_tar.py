@@ -65,9 +65,7 @@ def contents(archive: bytes) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize(
-    "dialect", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
-)
+@pytest.mark.parametrize("dialect", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_reads_what_tarfile_writes(dialect: int) -> None:
     names = ["a", "d/b.txt", "x" * 100, "d" * 120 + "/" + "e" * 90]
     if dialect != tarfile.USTAR_FORMAT:
@@ -270,8 +268,7 @@ def test_malformed_archives_say_what_is_wrong(archive: bytes, message: str) -> N
     with pytest.raises(ArchiveError, match=message):
         build_index(BytesSource(archive), TAR)
     with pytest.raises(ArchiveError):
-        for _, _, reader in iter_members(BytesSource(archive), TAR):
-            reader.read()
+        [reader.read() for _, _, reader in iter_members(BytesSource(archive), TAR)]
 
 
 def test_a_flipped_bit_in_a_header_is_noticed() -> None:
@@ -309,9 +306,20 @@ def test_end_is_where_the_end_marker_starts() -> None:
 
 
 def test_a_window_covers_small_members_and_large_ones_between() -> None:
-    members = {f"m{n:04}": bytes([n % 251]) * (50_000 if n % 7 == 0 else n % 600) for n in range(300)}
+    members = {
+        f"m{n:04}": bytes([n % 251]) * (50_000 if n % 7 == 0 else n % 600) for n in range(300)
+    }
     archive = b"".join(member(name.encode(), data) for name, data in members.items()) + EOF
     assert contents(archive) == members
+
+
+@pytest.mark.parametrize("size", [b"\x80" + b"\x7f" * 11, b"\x80\0\0\0" + b"\x7f" + b"\xff" * 7])
+@pytest.mark.parametrize("kind", [b"0", b"K", b"V", b"S"])
+def test_offsets_that_no_system_call_takes(tmp_path: Path, size: bytes, kind: bytes) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(header(b"huge", size, kind) + EOF)
+    with path.open("rb") as file, pytest.raises(ArchiveError, match="huge"):
+        build_index(FileSource(file.fileno()), TAR)
 
 
 def test_short_reads_are_continued() -> None:

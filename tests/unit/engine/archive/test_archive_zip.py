@@ -1,5 +1,6 @@
 """Zip: the central directory is read right, and not believed blindly."""
 
+import contextlib
 import io
 import struct
 import zipfile
@@ -95,6 +96,33 @@ def test_zip64_records() -> None:
     assert open_member(source, build_index(source, ZIP), "a").read() == TEXT
 
 
+def test_zip64_fields_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    archive = make(
+        ("small", b"1", zipfile.ZIP_STORED),
+        ("large", TEXT, zipfile.ZIP_DEFLATED),
+        ("far", b"2", zipfile.ZIP_STORED),
+    )
+    for prefix in (b"", b"x" * 1000):
+        source = BytesSource(prefix + archive)
+        index = build_index(source, ZIP)
+        assert {m.name: open_member(source, index, m.name).read() for m in index} == {
+            "small": b"1",
+            "large": TEXT,
+            "far": b"2",
+        }
+    locator = archive.index(b"PK\6\7")
+    damaged = patched(archive, b"PK\6\6", b"PK\0\0")
+    with pytest.raises(ArchiveError):
+        build_index(BytesSource(damaged), ZIP)
+    for at in range(locator - 56, locator + 20):  # no field of it may do harm
+        odd = bytearray(archive)
+        odd[at] ^= 0xFF
+        with contextlib.suppress(ArchiveError):
+            build_index(BytesSource(bytes(odd)), ZIP)
+
+
 def test_more_entries_than_16_bits_count() -> None:
     archive = make(*((f"{n:05}", b"", zipfile.ZIP_STORED) for n in range(66_000)))
     for prefix in (b"", b"junk"):
@@ -164,11 +192,9 @@ def test_declared_size_that_lies(size: int) -> None:
     archive = make(("a", TEXT, zipfile.ZIP_DEFLATED))
     source = BytesSource(with_central(archive, 24, struct.pack("<I", size)))
     index = build_index(source, ZIP)
-    with pytest.raises(ArchiveError, match="lies|beyond|damaged"):
+    with pytest.raises(ArchiveError, match=r"lies|beyond|damaged"):
         open_member(source, index, "a").read()
-    stored = BytesSource(
-        with_central(make(("a", b"abc", 0)), 24, struct.pack("<I", min(size, 2)))
-    )
+    stored = BytesSource(with_central(make(("a", b"abc", 0)), 24, struct.pack("<I", min(size, 2))))
     with pytest.raises(ArchiveError, match="lies"):
         member_range(stored, build_index(stored, ZIP), 0)
 
@@ -177,11 +203,10 @@ def test_no_more_than_the_declared_size_comes_out() -> None:
     archive = make(("a", bytes(50_000_000), zipfile.ZIP_DEFLATED))
     source = BytesSource(with_central(archive, 24, struct.pack("<I", 1000)))
     index = build_index(source, ZIP)
-    got = 0
+    blocks: list[bytes] = []
     with pytest.raises(ArchiveError, match="beyond"):
-        for block in open_member(source, index, "a"):
-            got += len(block)
-    assert got <= 1000
+        blocks.extend(open_member(source, index, "a"))
+    assert sum(map(len, blocks)) <= 1000
 
 
 def test_overlapping_entries_are_refused() -> None:

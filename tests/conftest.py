@@ -1,0 +1,50 @@
+"""What every test of this repository gets: fixed examples, and no way to the store of whoever runs it."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("soak", max_examples=5_000, deadline=None, print_blob=True)
+settings.load_profile("ci")  # --hypothesis-profile wins: it is read later
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither settings nor data of the user: `AIS_*` is gone, and the default home is a temporary one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AIS_")]:
+            if not name.startswith("AIS_TEST_"):
+                patch.delenv(name)
+        patch.setenv("AIS_HOME", str(tmp_path_factory.mktemp("default") / "home"))
+        yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out, unless marks are chosen with `-m`."""
+    if config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each folder: how many tests ended how, and what they took in sum."""
+    counts: dict[str, Counter[str]] = {}
+    seconds: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            folder = report.nodeid.removeprefix("tests/").partition("/")[0]
+            counts.setdefault(folder, Counter())[outcome] += 1
+            seconds[folder] += report.duration
+    for folder, outcomes in sorted(counts.items()):
+        text = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        terminalreporter.write_line(f"{folder}: {text}; {seconds[folder]:.1f} s of work")

@@ -1,0 +1,490 @@
+"""Sequences of operations against a dict: whatever the order, the store and the model agree.
+
+Names and buckets are few, so operations meet each other; what does not exist is asked for as often
+as what does, and must fail by the right class. A second transport over the same home reads along:
+it sees every change at once.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from aiscore.errors import (
+    AisError,
+    ArchpathNotFoundError,
+    BucketAlreadyExistsError,
+    BucketNotFoundError,
+    ChecksumMismatchError,
+    InvalidArgumentError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+)
+from aiscore.model.archive import ArchiveFormat
+from aiscore.model.batch import MISSING_PREFIX, BatchEntry, BatchRequest
+from aiscore.model.bucket import BucketRef, Namespace
+from aiscore.model.byterange import ByteRange
+from aiscore.model.checksum import ChecksumType
+from aiscore.model.objects import (
+    ArchivePutMode,
+    CopyOptions,
+    GetOptions,
+    ListOptions,
+    Precondition,
+    PutOptions,
+    Selection,
+)
+from aiscore.model.stream import BLOCK_SIZE
+from aiscore.testing.content import checksum_of, in_blocks, pattern
+from aiscore.testing.listing import list_all
+from aiscore.transport import MemberInput, Transport, open_transport
+
+BUCKETS = (BucketRef("a"), BucketRef("b"), BucketRef("a", namespace=Namespace(name="ns")))
+NAMES = ("o", "o/p", "o/p/q", "O", "dir/x", "dir/y", "z", "日本")
+SHARDS = ("s.tar", "s.tgz", "dir/s.tar.lz4", "s.zip")
+MEMBERS = ("m", "dir/m", "n", "日本.txt")
+
+refs = st.sampled_from(BUCKETS)
+names = st.sampled_from(NAMES + SHARDS)
+shards = st.sampled_from(SHARDS)
+seeds = st.integers(0, 1000)
+sizes = st.sampled_from(
+    (0, 1, 2, 100, 4095, 4096, 4097, 70_000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1)
+)
+files = st.lists(
+    st.tuples(st.sampled_from(MEMBERS), st.sampled_from((0, 1, 511, 512, 513, 5000)), seeds),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda file: file[0],
+)
+
+Members = list[tuple[str, bytes]]
+
+
+class Stored:
+    """One object of the model: its bytes, or the members that a shard was written with."""
+
+    def __init__(self, content: bytes, members: Members | None = None) -> None:
+        self.content = content
+        self.members = members
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Operations on a store and on a dict of dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = tempfile.mkdtemp(prefix="ais-machine-")
+        self.one: Transport = open_transport(f"file://{self.home}")
+        self.two: Transport = open_transport(f"file://{self.home}")
+        self.model: dict[BucketRef, dict[str, Stored]] = {}
+
+    @initialize()
+    def first_bucket(self) -> None:
+        self.create_bucket(BUCKETS[0])
+
+    def teardown(self) -> None:
+        try:
+            for ref in self.model:
+                self._compare(self.two, ref)
+            assert self.one.validate().faults == ()
+            self.two.close()
+            self.one.close()
+            with open_transport(f"file://{self.home}") as again:
+                assert again.list_buckets() == self._buckets()
+                for ref in self.model:
+                    self._compare(again, ref)
+                assert again.validate().faults == ()
+        finally:
+            self.two.close()
+            self.one.close()
+            shutil.rmtree(self.home)
+
+    # buckets
+
+    @rule(ref=refs)
+    def create_bucket(self, ref: BucketRef) -> None:
+        if ref in self.model:
+            self._fails(BucketAlreadyExistsError, ref.cname, lambda: self.one.create_bucket(ref))
+            return
+        self.one.create_bucket(ref)
+        self.model[ref] = {}
+
+    @rule(ref=refs, sure=st.integers(0, 4))
+    def destroy_bucket(self, ref: BucketRef, sure: int) -> None:
+        if ref not in self.model:
+            self._fails(BucketNotFoundError, ref.cname, lambda: self.one.destroy_bucket(ref))
+        elif sure == 0:  # not as often as the rest: an empty store tests little
+            self.one.destroy_bucket(ref)
+            del self.model[ref]
+
+    @rule(source=refs, goal=refs)
+    def rename_bucket(self, source: BucketRef, goal: BucketRef) -> None:
+        if source == goal:
+            return
+        if source not in self.model:
+            expected: type[AisError] | None = BucketNotFoundError
+        else:
+            expected = BucketAlreadyExistsError if goal in self.model else None
+        if expected is not None:
+            culprit = source if expected is BucketNotFoundError else goal
+            self._fails(expected, culprit.cname, lambda: self.one.rename_bucket(source, goal))
+            return
+        self.one.rename_bucket(source, goal)
+        self.model[goal] = self.model.pop(source)
+
+    @rule(source=refs, goal=refs, prefix=st.sampled_from(("", "o", "dir/")))
+    def copy_bucket(self, source: BucketRef, goal: BucketRef, prefix: str) -> None:
+        options = CopyOptions(prefix=prefix)
+        if source == goal:
+            return
+        if source not in self.model:
+            self._fails(
+                BucketNotFoundError, source.cname, lambda: self.one.copy_bucket(source, goal)
+            )
+            return
+        chosen = {n: o for n, o in self.model[source].items() if n.startswith(prefix)}
+        result = self.one.copy_bucket(source, goal, options)
+        assert result.objects == len(chosen)
+        assert result.size == sum(len(stored.content) for stored in chosen.values())
+        self.model.setdefault(goal, {}).update(chosen)
+
+    # objects
+
+    @rule(ref=refs, name=names, size=sizes, seed=seeds, streamed=st.booleans())
+    def put(self, ref: BucketRef, name: str, size: int, seed: int, streamed: bool) -> None:
+        data = pattern(size, seed)
+        body = in_blocks(data) if streamed else data
+        if ref not in self.model:
+            self._fails(BucketNotFoundError, ref.cname, lambda: self.one.put(ref, name, body))
+            return
+        stored = self.one.put(ref, name, body)
+        assert (stored.size, stored.name) == (size, name)
+        self.model[ref][name] = Stored(data)
+
+    @rule(ref=refs, name=names, seed=seeds)
+    def put_wrong(self, ref: BucketRef, name: str, seed: int) -> None:
+        if ref in self.model:
+            wrong = PutOptions(checksum=checksum_of(ChecksumType.MD5, b"other"))
+            cname = ref.object_cname(name)
+            self._fails(
+                ChecksumMismatchError,
+                cname,
+                lambda: self.one.put(ref, name, pattern(5000, seed), wrong),
+            )
+
+    @rule(ref=refs, name=names, seed=seeds)
+    def put_if_absent(self, ref: BucketRef, name: str, seed: int) -> None:
+        if ref not in self.model:
+            return
+        data = pattern(100, seed)
+        options = PutOptions(precondition=Precondition(if_absent=True))
+        if name in self.model[ref]:
+            cname = ref.object_cname(name)
+            self._fails(
+                PreconditionFailedError, cname, lambda: self.one.put(ref, name, data, options)
+            )
+            return
+        self.one.put(ref, name, data, options)
+        self.model[ref][name] = Stored(data)
+
+    @rule(ref=refs, name=names)
+    def read(self, ref: BucketRef, name: str) -> None:
+        if self._missing(ref, name, lambda: self.one.read(ref, name)):
+            return
+        for transport in (self.one, self.two):
+            read = transport.read(ref, name, GetOptions(verify_checksum=True))
+            assert read == self.model[ref][name].content
+
+    @rule(
+        ref=refs,
+        name=names,
+        offset=st.integers(-100_000, BLOCK_SIZE + 1),
+        length=st.none() | st.integers(1, 100_000),
+    )
+    def read_range(self, ref: BucketRef, name: str, offset: int, length: int | None) -> None:
+        options = GetOptions(byte_range=ByteRange(offset, None if offset < 0 else length))
+        if self._missing(ref, name, lambda: self.one.read(ref, name, options)):
+            return
+        content = self.model[ref][name].content
+        start = max(len(content) + offset, 0) if offset < 0 else offset
+        if start >= len(content):
+            cname = ref.object_cname(name)
+            self._fails(RangeNotSatisfiableError, cname, lambda: self.one.read(ref, name, options))
+            return
+        end = len(content) if offset < 0 or length is None else start + length
+        assert self.one.read(ref, name, options) == content[start:end]
+
+    @rule(ref=refs, name=names, size=st.sampled_from((0, 100, 70_000)), seed=seeds)
+    def overwrite_while_reading(self, ref: BucketRef, name: str, size: int, seed: int) -> None:
+        if ref not in self.model or name not in self.model[ref]:
+            return
+        before = self.model[ref][name].content
+        with self.two.open(ref, name) as reader:
+            start = reader.read(10)
+            self.put(ref, name, size, seed, False)
+            assert start + reader.read() == before
+
+    @rule(ref=refs, name=names)
+    def delete(self, ref: BucketRef, name: str) -> None:
+        if not self._missing(ref, name, lambda: self.one.delete(ref, name)):
+            self.one.delete(ref, name)
+            del self.model[ref][name]
+
+    @rule(ref=refs, chosen=st.lists(names, max_size=4, unique=True))
+    def delete_many(self, ref: BucketRef, chosen: list[str]) -> None:
+        if ref not in self.model:
+            return
+        result = self.one.delete_many(ref, Selection(names=tuple(chosen)))
+        found = [name for name in chosen if name in self.model[ref]]
+        assert result.deleted == len(found)
+        assert set(result.missing) == set(chosen) - set(found)
+        for name in found:
+            del self.model[ref][name]
+
+    @rule(source=refs, name=names, goal=refs, new_name=names)
+    def copy(self, source: BucketRef, name: str, goal: BucketRef, new_name: str) -> None:
+        if (source, name) == (goal, new_name):
+            return
+        if self._missing(source, name, lambda: self.one.copy(source, name, goal, new_name)):
+            return
+        if goal not in self.model:
+            self._fails(
+                BucketNotFoundError,
+                goal.cname,
+                lambda: self.one.copy(source, name, goal, new_name),
+            )
+            return
+        self.one.copy(source, name, goal, new_name)
+        self.model[goal][new_name] = self.model[source][name]
+
+    @rule(ref=refs, name=names, new_name=names)
+    def rename(self, ref: BucketRef, name: str, new_name: str) -> None:
+        if name == new_name:
+            return
+        if not self._missing(ref, name, lambda: self.one.rename(ref, name, new_name)):
+            self.one.rename(ref, name, new_name)
+            self.model[ref][new_name] = self.model[ref].pop(name)
+
+    @rule(ref=refs, name=names, sizes=st.lists(st.sampled_from((0, 1, 5000)), max_size=3))
+    def append(self, ref: BucketRef, name: str, sizes: list[int]) -> None:
+        if ref not in self.model:
+            self._fails(BucketNotFoundError, ref.cname, lambda: self.one.append(ref, name, b""))
+            return
+        parts = [pattern(size, i) for i, size in enumerate(sizes)]
+        handle = self.one.append(ref, name, b"start")
+        for i, part in enumerate(parts):
+            handle = (self.one, self.two)[i % 2].append(ref, name, part, handle)
+        self.one.flush_append(ref, name, handle)
+        before = self.model[ref].get(name, Stored(b"")).content
+        self.model[ref][name] = Stored(before + b"start" + b"".join(parts))
+
+    # listings
+
+    @rule(
+        ref=refs,
+        prefix=st.sampled_from(("", "o", "o/", "dir/", "s", "zz")),
+        start_after=st.sampled_from(("", "o", "o/p", "s.tar")),
+        page_size=st.sampled_from((0, 1, 2, 5)),
+        fold=st.booleans(),
+    )
+    def listing(
+        self, ref: BucketRef, prefix: str, start_after: str, page_size: int, fold: bool
+    ) -> None:
+        if ref not in self.model:
+            self._fails(
+                BucketNotFoundError, ref.cname, lambda: self.one.list_page(ref, ListOptions())
+            )
+            return
+        start_after = "" if fold else start_after
+        expected = set()
+        for name in self.model[ref]:
+            if name.startswith(prefix) and name.encode() > start_after.encode():
+                head, slash, _ = name[len(prefix) :].partition("/")
+                expected.add(f"{prefix}{head}{slash}" if fold else name)
+        entries = list_all(
+            self.two,
+            ref,
+            prefix=prefix,
+            start_after=start_after,
+            page_size=page_size,
+            delimiter="/" if fold else "",
+        )
+        assert [entry.name for entry in entries] == sorted(expected, key=str.encode)
+
+    # shards
+
+    @rule(ref=refs, shard=shards, files=files)
+    def create_shard(self, ref: BucketRef, shard: str, files: list[tuple[str, int, int]]) -> None:
+        if ref not in self.model:
+            return
+        self._write_shard(ref, shard, files, ArchivePutMode.CREATE, [])
+
+    @rule(ref=refs, shard=shards, files=files)
+    def append_shard(self, ref: BucketRef, shard: str, files: list[tuple[str, int, int]]) -> None:
+        if ref not in self.model:
+            return
+        before = self.model[ref].get(shard)
+        if before is None:
+            members = [MemberInput(n, size, pattern(size, seed)) for n, size, seed in files]
+            cname = ref.object_cname(shard)
+            mode = ArchivePutMode.APPEND
+            self._fails(
+                ObjectNotFoundError,
+                cname,
+                lambda: self.one.put_members(ref, shard, members, mode),
+            )
+        elif before.members is not None:
+            taken = {name for name, _ in before.members}
+            new = [file for file in files if file[0] not in taken]
+            if new:
+                self._write_shard(ref, shard, new, ArchivePutMode.APPEND, before.members)
+
+    @rule(ref=refs, shard=shards, member=st.sampled_from(MEMBERS))
+    def read_member(self, ref: BucketRef, shard: str, member: str) -> None:
+        options = GetOptions(archpath=member)
+        if self._missing(ref, shard, lambda: self.one.read(ref, shard, options)):
+            return
+        members = self.model[ref][shard].members
+        cname = ref.object_cname(shard)
+        if members is None:  # bytes of no meaning under the name of a shard
+            self._fails(InvalidArgumentError, cname, lambda: self.one.list_members(ref, shard))
+            return
+        listed = [(m.name, m.size) for m in self.two.list_members(ref, shard)]
+        assert listed == [(name, len(content)) for name, content in members]
+        if member not in dict(members):
+            self._fails(ArchpathNotFoundError, cname, lambda: self.one.read(ref, shard, options))
+            return
+        assert self.one.read(ref, shard, options) == dict(members)[member]
+
+    # GetBatch
+
+    @rule(
+        wanted=st.lists(st.tuples(refs, names), min_size=1, max_size=8),
+        streaming=st.booleans(),
+    )
+    def batch(self, wanted: list[tuple[BucketRef, str]], streaming: bool) -> None:
+        wanted = [(r, n) for r, n in wanted if r in self.model]
+        entries: list[BatchEntry] = []
+        expected: list[bytes | None] = []
+        for of, name in wanted:
+            stored = self.model[of].get(name)
+            entries.append(BatchEntry(name, of))
+            expected.append(None if stored is None else stored.content)
+            for member, content in (stored.members or []) if stored else []:
+                entries.append(BatchEntry(name, of, member))
+                expected.append(content)
+        if not entries or expected.count(None) > 6:  # the budget of soft errors
+            return
+        request = BatchRequest(entries=entries, cont_on_err=True, streaming=streaming)
+        with self.two.get_batch(request) as stream:
+            answers = list(stream)
+        assert [content for _, content in answers] == [content or b"" for content in expected]
+        for (result, _), content in zip(answers, expected, strict=True):
+            assert (result.error is None) == (content is not None)
+            assert result.member_name.startswith(MISSING_PREFIX) == (content is None)
+
+    # the store
+
+    @rule()
+    def reopen(self) -> None:
+        self.one.close()
+        self.one = open_transport(f"file://{self.home}")
+
+    @rule()
+    @precondition(lambda self: self.model)
+    def validate(self) -> None:
+        report = self.two.validate()
+        assert report.faults == ()
+        assert report.objects == sum(map(len, self.model.values()))
+
+    @invariant()
+    def buckets_agree(self) -> None:
+        assert self.one.list_buckets() == self.two.list_buckets() == self._buckets()
+
+    def _buckets(self) -> list[BucketRef]:
+        return sorted(self.model, key=lambda ref: (ref.provider, ref.namespace, ref.name))
+
+    def _write_shard(
+        self,
+        ref: BucketRef,
+        shard: str,
+        files: list[tuple[str, int, int]],
+        mode: ArchivePutMode,
+        before: Members,
+    ) -> None:
+        new = [(name, pattern(size, seed)) for name, size, seed in files]
+        members = [MemberInput(name, len(data), data) for name, data in new]
+        # The name may hold the archive of another format, copied or renamed to it.
+        kind = None if mode is ArchivePutMode.APPEND else ArchiveFormat.of_name(shard)
+        self.one.put_members(ref, shard, members, mode, kind)
+        self.model[ref][shard] = Stored(self.one.read(ref, shard), [*before, *new])
+
+    def _missing(self, ref: BucketRef, name: str, operation: Callable[[], object]) -> bool:
+        """Whether the model lacks the object; the operation must say so then."""
+        if ref not in self.model:
+            self._fails(BucketNotFoundError, ref.cname, operation)
+        elif name not in self.model[ref]:
+            self._fails(ObjectNotFoundError, ref.object_cname(name), operation)
+        else:
+            return False
+        return True
+
+    def _fails(self, error: type[AisError], cname: str, operation: Callable[[], object]) -> None:
+        with pytest.raises(error) as info:
+            operation()
+        note(f"{error.__name__}: {info.value}")
+        assert cname in info.value.message
+
+    def _compare(self, transport: Transport, ref: BucketRef) -> None:
+        listed = [entry.name for entry in list_all(transport, ref, page_size=3)]
+        assert all(a.encode() < b.encode() for a, b in pairwise(listed))
+        assert set(listed) == set(self.model[ref])
+        for name, stored in self.model[ref].items():
+            assert transport.read(ref, name, GetOptions(verify_checksum=True)) == stored.content
+
+
+_COMMON = settings(
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.timeout(300)
+def test_store_agrees_with_a_dict() -> None:
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(_COMMON, max_examples=60, stateful_step_count=60),
+    )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_store_agrees_with_a_dict_for_long(request: pytest.FixtureRequest) -> None:
+    if "soak" not in request.config.getoption("markexpr", default=""):
+        pytest.skip("long; run it with -m soak")
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            _COMMON,
+            derandomize=False,
+            max_examples=2000,
+            stateful_step_count=200,
+            phases=(Phase.generate, Phase.shrink),
+        ),
+    )
