@@ -62,7 +62,12 @@ class LazyGroup(TyperGroup):
         return sorted(name for name, node in self.branch.children.items() if not node.hidden)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Normalise the options that stand before the subcommand."""
+        """Normalise the options before the subcommand; put in the default one where none is named."""
+        default = self.branch.default
+        if default is not None and not (
+            args and (args[0] in self.branch.children or args[0] in ctx.help_option_names)
+        ):
+            args = [default, *args]
         head = next((i for i, word in enumerate(args) if not word.startswith("-")), len(args))
         flags = [_flag(p) for p in self.get_params(ctx)]
         return super().parse_args(ctx, [*normalise(args[:head], flags), *args[head:]])
@@ -75,7 +80,7 @@ class LazyGroup(TyperGroup):
                 formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the child; a group with a default action passes its arguments on.
+        """Find the child.
 
         Raises:
             InvalidArgumentError: unknown command; the hint names the nearest one.
@@ -83,9 +88,6 @@ class LazyGroup(TyperGroup):
         word = args[0]
         if word in self.branch.children:
             return word, self.get_command(ctx, word), args[1:]
-        default = self.branch.default
-        if default is not None:
-            return default, self.get_command(ctx, default), args
         near = get_close_matches(word, self.list_commands(ctx), n=1)
         hint = (
             f"did you mean '{ctx.command_path} {near[0]}'"

@@ -60,14 +60,17 @@ _HOMES = {
 """Where a name comes from, other than `aiscore.client`."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+# Not for type checkers: they would take any name for one of the package's then.
+if not TYPE_CHECKING:
 
-    value: object = getattr(import_module(_HOMES.get(name, "aiscore.client")), name)
-    globals()[name] = value  # found directly from now on
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES.get(name, "aiscore.client")), name)
+        globals()[name] = value  # found directly from now on
+        return value
 
 
 def __dir__() -> list[str]:

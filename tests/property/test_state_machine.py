@@ -384,9 +384,9 @@ class StoreMachine(RuleBasedStateMachine):
             stored = self.model[of].get(name)
             entries.append(BatchEntry(name, of))
             expected.append(None if stored is None else stored.content)
-            for member, content in (stored.members or []) if stored else []:
+            for member, data in (stored.members or []) if stored else []:
                 entries.append(BatchEntry(name, of, member))
-                expected.append(content)
+                expected.append(data)
         if not entries or expected.count(None) > 6:  # the budget of soft errors
             return
         request = BatchRequest(entries=entries, cont_on_err=True, streaming=streaming)
@@ -475,9 +475,7 @@ def test_store_agrees_with_a_dict() -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_store_agrees_with_a_dict_for_long(request: pytest.FixtureRequest) -> None:
-    if "soak" not in request.config.getoption("markexpr", default=""):
-        pytest.skip("long; run it with -m soak")
+def test_store_agrees_with_a_dict_for_long() -> None:
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(

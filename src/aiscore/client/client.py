@@ -218,9 +218,12 @@ class _Opening:
     """The one lock for opening and closing any client: both are rare, and a fork renews it."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
         self.lock = threading.Lock()
 
 
 _OPENING = _Opening()
 # A thread may be opening while another forks; the child would wait for it for ever.
-os.register_at_fork(after_in_child=_OPENING.__init__)  # type: ignore[misc]
+os.register_at_fork(after_in_child=_OPENING.renew)

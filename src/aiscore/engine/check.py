@@ -33,6 +33,7 @@ def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateRepor
         rows = [core.bucket(bucket, Access.GET)]
     else:
         connection = core.connection()
+        connection.fresh_cache()
         rows = [
             bucket_index.find_bucket(connection, found)
             for found in bucket_index.list_buckets(connection, None, None)

@@ -2,21 +2,20 @@
 
 import json
 import os
-from dataclasses import dataclass
 
 from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import ObjectRow, PieceRef
-from aiscore.engine.layout import piece_directory, piece_path
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
-from aiscore.engine.read import ContentReader, open_content, props_of
-from aiscore.engine.write import commit_content
+from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
+from aiscore.engine.write import SinglePiece, commit_content
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
-from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import ObjectProps
+from aiscore.model.storage import MountpathState
 
 __all__ = ["copy_content", "copy_object"]
 
@@ -51,40 +50,19 @@ def copy_content(
         content.close()
 
 
-@dataclass
-class _Linked:
-    """Pieces of a copy that are hard links; takes the part of a `ContentWriter` in the commit."""
-
-    core: Core
-    pieces: list[PieceRef]
-    size: int
-    path: str
-
-    def settle(self) -> None:
-        self.core.sessions.settle(self.pieces[0].piece_id)
-
-    def abort(self) -> None:
-        try:
-            self.core.files.unlink(self.path)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return
-        self.settle()
-
-
 def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) -> ObjectRow | None:
     """None when the file system cannot link here."""
-    mountpath = core.mountpaths.readable(row.mountpath_id)
-    piece_id = core.sessions.new_piece_id()
-    path = piece_path(mountpath, piece_id)
-    linked = _Linked(core, [PieceRef(piece_id, row.mountpath_id, row.size)], row.size, path)
+    mountpath = core.mountpaths.known(row.mountpath_id)
+    if mountpath is None or mountpath.state is not MountpathState.ENABLED:
+        return None
+    linked = SinglePiece(core, mountpath, row.size)
+    directory = linked.path.rpartition("/")[0]
     sync = core.is_durable(target)
     try:
         try:
-            _link(core, piece_path(mountpath, row.piece_id), path, mountpath, piece_id)
+            _link(core, piece_path(mountpath.path, row.piece_id), linked.path, directory)
             if sync:
-                core.files.fsync_dir(piece_directory(mountpath, piece_id))
+                core.files.fsync_dir(directory)
         except OSError:
             linked.abort()
             return None
@@ -93,7 +71,7 @@ def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) 
             target,
             target_name,
             linked,
-            checksum=_recorded(row),
+            checksum=checksum_in(row),
             custom=json.loads(row.custom) if row.custom else {},
             sync=sync,
         )
@@ -102,13 +80,13 @@ def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) 
         raise
 
 
-def _link(core: Core, source: str, path: str, mountpath: str, piece_id: int) -> None:
+def _link(core: Core, source: str, path: str, directory: str) -> None:
     try:
         core.files.link(source, path)
     except FileNotFoundError:
-        if not os.path.exists(source):
-            raise
-        core.files.mkdir(piece_directory(mountpath, piece_id))
+        if os.path.isdir(directory):
+            raise  # the source is gone, not the directory
+        core.files.mkdir(directory)
         core.files.link(source, path)
 
 
@@ -134,15 +112,10 @@ def _byte_copy(
             target,
             target_name,
             writer,
-            checksum=_recorded(row),
+            checksum=checksum_in(row),
             custom=json.loads(row.custom) if row.custom else {},
             sync=sync,
         )
     except BaseException:
         writer.abort()
         raise
-
-
-def _recorded(row: ObjectRow) -> Checksum | None:
-    kind = ChecksumType(row.checksum_type)
-    return None if kind is ChecksumType.NONE else Checksum(kind, row.checksum)

@@ -89,6 +89,8 @@ class Core:
         self.garbage = Garbage(self.database, self.mountpaths, self.files, self.open_shards.drop)
         try:
             self.home_id = self._initialize()
+            self.mountpaths.node_id = self.home_id
+            self.database.connection().cache.clear()
             self.recover()
         except BaseException:
             self.database.close()
@@ -106,9 +108,11 @@ class Core:
             BucketNotFoundError: it does not exist.
             AccessDeniedError: the mask forbids it.
         """
-        row = find_bucket(self.database.connection(), bucket)
+        connection = self.database.connection()
+        connection.fresh_cache()
+        row = find_bucket(connection, bucket)
         enforced = access & ~UNENFORCED
-        if not allows(row.props.access, enforced):
+        if enforced and not allows(row.props.access, enforced):
             raise AccessDeniedError(
                 f"bucket {bucket} does not permit {format_access(enforced)}",
                 hint=f"see: ais bucket props show {bucket} access",
@@ -118,7 +122,12 @@ class Core:
     def config(self) -> ClusterConfig:
         """The configuration as of now."""
         connection = self.database.connection()
-        cache = connection.fresh_cache()
+        connection.fresh_cache()
+        return self.known_config(connection)
+
+    def known_config(self, connection: Connection) -> ClusterConfig:
+        """The configuration as of the begin of the operation."""
+        cache = connection.cache
         found: ClusterConfig | None = cache.get(_CONFIG_KEY)
         if found is None:
             row = connection.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
@@ -137,7 +146,9 @@ class Core:
 
     def is_durable(self, row: BucketRow) -> bool:
         """True when commits to this bucket must be on disk before they are acknowledged."""
-        return bool(row.props.features & Feature.FSYNC_PUT) or self.config().store.durable
+        if row.props.features & Feature.FSYNC_PUT:
+            return True
+        return self.known_config(self.database.connection()).store.durable
 
     def remember_index(self, row: ObjectRow, index: MemberIndex) -> None:
         """Have a member index written to the home, with others and not at once: a first read should not wait for it."""

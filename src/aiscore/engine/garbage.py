@@ -147,7 +147,7 @@ class Garbage:
         return True
 
     def _path(self, piece_id: int, mountpath_id: int) -> str | None:
-        found = self._mountpaths.all().get(mountpath_id)
+        found = self._mountpaths.known(mountpath_id)
         if found is None or found.state is MountpathState.MISSING:
             return None
         return piece_path(found.path, piece_id)

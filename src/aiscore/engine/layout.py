@@ -8,7 +8,7 @@ HOME/
   mp/                 the first mountpath
 MOUNTPATH/
   .aiscore.json       label: home and mountpath ids
-  pieces/XX/ID        one payload piece; ID is 16 hex digits, XX the last two of them
+  pieces/XX/ID        one payload piece; ID is 16 hex digits, XX follows from it (`piece_directory`)
 ```
 """
 
@@ -73,13 +73,17 @@ def pieces_root(mountpath: str) -> str:
 
 
 def piece_directory(mountpath: str, piece_id: int) -> str:
-    """Directory that holds a piece. 256 of them keep each small enough to list."""
-    return f"{mountpath}/pieces/{piece_id & 0xFF:02x}"
+    """Directory that holds a piece: one of 256, which keeps each small enough to list.
+
+    256 pieces in a row share one (creating each in another directory costs several times as much), and each session
+    begins with another one.
+    """
+    return f"{mountpath}/pieces/{(piece_id >> 8 ^ piece_id >> 32) & 0xFF:02x}"
 
 
 def piece_path(mountpath: str, piece_id: int) -> str:
     """Path of a piece."""
-    return f"{mountpath}/pieces/{piece_id & 0xFF:02x}/{piece_id:016x}"
+    return f"{mountpath}/pieces/{(piece_id >> 8 ^ piece_id >> 32) & 0xFF:02x}/{piece_id:016x}"
 
 
 def check_format(version: int, home: str) -> None:

@@ -13,12 +13,12 @@ from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import ObjectRow, after_prefix
 from aiscore.engine.members import members_of
+from aiscore.engine.read import checksum_in
 from aiscore.engine.write import etag_of
 from aiscore.errors import AisError, InvalidArgumentError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat, split_archpath
 from aiscore.model.bucket import BucketRef
-from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import (
     LIST_PAGE_MAX,
     EntryFlag,
@@ -194,22 +194,15 @@ def _entry(core: Core, row: ObjectRow, options: ListOptions) -> ListEntry:
         flags |= EntryFlag.ARCHIVE
     if props <= _CHEAP_PROPS:
         return ListEntry(name=row.name, size=row.size if ListProp.SIZE in props else 0, flags=flags)
-    checksum = None
-    if ListProp.CHECKSUM in props and row.checksum_type != ChecksumType.NONE.value:
-        checksum = Checksum(ChecksumType(row.checksum_type), row.checksum)
-    location = ""
-    if ListProp.LOCATION in props:
-        mountpath = core.mountpaths.all().get(row.mountpath_id)
-        location = f"t[{core.home_id}]:mp[{mountpath.path if mountpath else ''}]"
     return ListEntry(
         name=row.name,
         size=row.size if ListProp.SIZE in props else 0,
-        checksum=checksum,
+        checksum=checksum_in(row) if ListProp.CHECKSUM in props else None,
         version=str(row.version) if ListProp.VERSION in props and row.version else "",
         atime_ns=row.atime_ns if ListProp.ATIME in props else 0,
         mtime_ns=row.mtime_ns if ListProp.LAST_MODIFIED in props else 0,
         custom=(json.loads(row.custom) if row.custom else {}) if ListProp.CUSTOM in props else None,
-        location=location,
+        location=core.mountpaths.location(row.mountpath_id) if ListProp.LOCATION in props else "",
         etag=etag_of(row) if ListProp.ETAG in props else "",
         flags=flags,
     )

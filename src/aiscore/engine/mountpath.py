@@ -42,24 +42,40 @@ class Mountpath:
     label: str
     path: str
     state: MountpathState
+    location: str
+    """As object properties show it: `t[NODE]:mp[PATH]`."""
 
 
 class Mountpaths:
     """The mountpaths of one home."""
 
     def __init__(self, database: Database, files: Files) -> None:
+        self.node_id = ""
         self._database = database
         self._files = files
         self._labels: dict[str, tuple[float, bool]] = {}
 
     def all(self) -> dict[int, Mountpath]:
         """Every mountpath by id, with its state as of now in the index and, once a cache, on disk."""
+        self._database.connection().fresh_cache()
+        return self._known()
+
+    def _known(self) -> dict[int, Mountpath]:
+        """The same as of the begin of the operation."""
         connection = self._database.connection()
-        cache = connection.fresh_cache()
-        found: dict[int, Mountpath] | None = cache.get(_CACHE_KEY)
+        found: dict[int, Mountpath] | None = connection.cache.get(_CACHE_KEY)
         if found is None:
-            found = cache[_CACHE_KEY] = self._load(connection)
+            found = connection.cache[_CACHE_KEY] = self._load(connection)
         return found
+
+    def known(self, mountpath_id: int) -> Mountpath | None:
+        """One mountpath as of the begin of the operation."""
+        return self._known().get(mountpath_id)
+
+    def location(self, mountpath_id: int) -> str:
+        """Where a piece lies, as object properties show it."""
+        found = self._known().get(mountpath_id)
+        return found.location if found is not None else f"t[{self.node_id}]:mp[]"
 
     def readable(self, mountpath_id: int) -> str:
         """Path of a mountpath that can be read.
@@ -67,7 +83,7 @@ class Mountpaths:
         Raises:
             UnavailableError: it is disabled or missing.
         """
-        found = self.all().get(mountpath_id)
+        found = self._known().get(mountpath_id)
         if found is None:
             raise UnavailableError(f"mountpath {mountpath_id} is not part of this home")
         if found.state is not MountpathState.ENABLED:
@@ -85,7 +101,7 @@ class Mountpaths:
         Raises:
             UnavailableError: none is enabled.
         """
-        candidates = [m for m in self.all().values() if m.state is MountpathState.ENABLED]
+        candidates = [m for m in self._known().values() if m.state is MountpathState.ENABLED]
         if len(candidates) == 1:
             return candidates[0]
         if not candidates:
@@ -212,6 +228,7 @@ class Mountpaths:
                 MountpathState(row[3])
                 if self._has_label(row[1], row[2])
                 else MountpathState.MISSING,
+                f"t[{self.node_id}]:mp[{row[2]}]",
             )
             for row in rows.fetchall()
         }

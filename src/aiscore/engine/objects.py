@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from aiscore.engine.checksum import MultiHasher
+from aiscore.engine.checksum import MultiHasher, checksum_of
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import (
@@ -17,14 +17,16 @@ from aiscore.engine.read import find_or_raise, props_of
 from aiscore.engine.write import (
     ContentWriter,
     blocks_of,
+    check_given,
     check_precondition,
     commit_content,
     verify,
+    write_small,
 )
 from aiscore.errors import CapacityExceededError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
-from aiscore.model.checksum import ChecksumType
+from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import (
     DeleteResult,
@@ -34,7 +36,7 @@ from aiscore.model.objects import (
     Selection,
     check_custom,
 )
-from aiscore.model.stream import Body
+from aiscore.model.stream import BLOCK_SIZE, Body
 from aiscore.model.template import parse_template
 
 __all__ = [
@@ -59,13 +61,15 @@ def put_object(
     row = core.bucket(bucket, Access.PUT)
     if options.custom:
         check_custom(options.custom)
-    cname = bucket.object_cname(name)
+    cname = f"{row.cname}/{name}"
     kind = options.compute or row.props.checksum.type
     given = options.checksum
     if given is not None and options.skip_same and options.precondition is None:
         same = _drain_same(core, row, name, body, options)
         if same is not None:
             return same
+    if isinstance(body, bytes) and len(body) <= BLOCK_SIZE and options.size in {None, len(body)}:
+        return props_of(core, _put_small(core, row, name, body, options, kind))
     kinds = {kind} if given is None else {kind, given.type}
     writer = writer_for(core, row, name, kinds, size=options.size)
     sync = core.is_durable(row)
@@ -90,6 +94,37 @@ def put_object(
     return props_of(core, committed)
 
 
+def _put_small(
+    core: Core,
+    bucket: BucketRow,
+    name: str,
+    data: bytes,
+    options: PutOptions,
+    kind: ChecksumType,
+) -> ObjectRow:
+    cname = f"{bucket.cname}/{name}"
+    given = options.checksum
+    value = checksum_of(kind, data)
+    if given is not None and given.type is not ChecksumType.NONE:
+        check_given(given, value if given.type is kind else checksum_of(given.type, data), cname)
+    sync = core.is_durable(bucket)
+    content = write_small(core, bucket.uname + name, cname, data, sync=sync)
+    try:
+        return commit_content(
+            core,
+            bucket,
+            name,
+            content,
+            checksum=None if kind is ChecksumType.NONE else Checksum(kind, value),
+            custom=options.custom,
+            precondition=options.precondition,
+            sync=sync,
+        )
+    except BaseException:
+        content.abort()
+        raise
+
+
 def writer_for(
     core: Core,
     bucket: BucketRow,
@@ -107,7 +142,7 @@ def writer_for(
         piece_checksum = bucket.props.checksum.type
     return ContentWriter(
         core,
-        bucket.bucket.uname + name,
+        bucket.uname + name,
         bucket.bucket.object_cname(name),
         kinds,
         piece_size_max=piece_size_max,

@@ -34,6 +34,7 @@ from aiscore.model.stream import BLOCK_SIZE
 __all__ = [
     "ContentReader",
     "check_digest",
+    "checksum_in",
     "fill_exact",
     "find_or_raise",
     "open_content",
@@ -68,7 +69,7 @@ def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, C
         CorruptionError: a piece is missing or has another size than recorded.
         UnavailableError: it lies on a mountpath that is disabled or missing.
     """
-    what = bucket.bucket.object_cname(name)
+    what = f"{bucket.cname}/{name}"
     row = find_or_raise(core, bucket, name)
     for _ in range(_ATTEMPTS):
         content = _try_open(core, row, what)
@@ -255,22 +256,25 @@ def _short(what: str, position: int, end: int) -> CorruptionError:
     return CorruptionError(f"{what} ends at byte {position}, expected {end}")
 
 
+def checksum_in(row: ObjectRow) -> Checksum | None:
+    """The recorded checksum; None when the bucket had none."""
+    return Checksum(ChecksumType(row.checksum_type), row.checksum) if row.checksum else None
+
+
 def props_of(core: Core, row: ObjectRow) -> ObjectProps:
     """What a row says, as a value of the model."""
-    kind = ChecksumType(row.checksum_type)
-    mountpath = core.mountpaths.all().get(row.mountpath_id)
     largest = row.size
     if row.piece_count > 1:
         largest = max(piece.size for piece in manifest_of(core.connection(), row))
     return ObjectProps(
         name=row.name,
         size=row.size,
-        checksum=None if kind is ChecksumType.NONE else Checksum(kind, row.checksum),
+        checksum=checksum_in(row),
         version=str(row.version) if row.version else "",
         atime_ns=row.atime_ns,
         mtime_ns=row.mtime_ns,
         custom=json.loads(row.custom) if row.custom else {},
-        location=f"t[{core.home_id}]:mp[{mountpath.path if mountpath else ''}]",
+        location=core.mountpaths.location(row.mountpath_id),
         chunk_count=row.piece_count,
         chunk_size_max=largest,
         etag=etag_of(row),

@@ -13,17 +13,18 @@ from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
-from aiscore.engine.index.buckets import BucketRow, is_bucket_alive
+from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import (
     ObjectRow,
     PieceRef,
     insert_pieces,
-    select_object,
+    select_for_write,
     write_object,
 )
 from aiscore.engine.index.schema import PIECE_LIVE
 from aiscore.engine.layout import piece_directory, piece_path
+from aiscore.engine.mountpath import Mountpath
 from aiscore.errors import (
     BucketNotFoundError,
     BusyError,
@@ -41,16 +42,19 @@ __all__ = [
     "PIECE_COUNT_MAX",
     "Content",
     "ContentWriter",
+    "SinglePiece",
     "blocks_of",
+    "check_given",
     "check_precondition",
     "commit_content",
     "etag_of",
     "verify",
+    "write_small",
 ]
 
 PIECE_COUNT_MAX = 9_999
 """Pieces of one object; upstream's `MaxChunkCount`."""
-BACKGROUND_HASH_MIN = 8 << 20
+BACKGROUND_HASH_MIN = 1 << 20
 """Bytes from which hashing runs beside writing; below, the hand-over costs more than it hides."""
 
 
@@ -70,6 +74,69 @@ class Content(Protocol):
     def settle(self) -> None:
         """Called after the commit: the pieces have rows."""
         ...
+
+
+class SinglePiece:
+    """Content that is one file, made without a `ContentWriter`: a small body, or a hard link."""
+
+    __slots__ = ("_core", "path", "pieces", "size")
+
+    def __init__(self, core: Core, mountpath: Mountpath, size: int) -> None:
+        """Take an id for the file; nothing is made yet."""
+        self._core = core
+        piece_id = core.sessions.new_piece_id()
+        self.path = piece_path(mountpath.path, piece_id)
+        self.pieces = (PieceRef(piece_id, mountpath.id, size),)
+        self.size = size
+
+    def settle(self) -> None:
+        """After the commit: the piece has a row."""
+        self._core.sessions.settle(self.pieces[0].piece_id)
+
+    def abort(self) -> None:
+        """Remove the file, if it was made."""
+        try:
+            self._core.files.unlink(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return  # stays outstanding: the sweep after this process takes it
+        self.settle()
+
+
+def write_small(
+    core: Core, key: str, cname: str, data: bytes | bytearray | memoryview, *, sync: bool
+) -> SinglePiece:
+    """Write a body that is at hand and fits one block as one piece: what `ContentWriter` does, in a straight line.
+
+    Raises:
+        CapacityExceededError: no space.
+        StorageError: the disk refused.
+    """
+    files = core.files
+    content = SinglePiece(core, core.mountpaths.choose(key), len(data))
+    directory = content.path.rpartition("/")[0]
+    try:
+        try:
+            fd = files.create(content.path)
+        except FileNotFoundError:
+            _make_directory(core, directory)
+            fd = files.create(content.path)
+        try:
+            write_all(files.write, fd, data)
+            if sync:
+                files.fsync(fd)
+        finally:
+            files.close(fd)
+        if sync:
+            files.fsync_dir(directory)
+    except OSError as exc:
+        content.abort()
+        raise storage_error(exc, cname) from exc
+    except BaseException:
+        content.abort()
+        raise
+    return content
 
 
 class ContentWriter:
@@ -292,9 +359,9 @@ def commit_content(
     first = content.pieces[0]
     now = time.time_ns()
     with core.database.write(sync=sync) as connection:
-        if not is_bucket_alive(connection, bucket.id):
+        is_alive, old = select_for_write(connection, bucket.id, name)
+        if not is_alive:
             raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
-        old = select_object(connection, bucket.id, name)
         if precondition is not None:
             check_precondition(precondition, old, bucket.bucket.object_cname(name))
         if expected is not None and (old is None or old.generation != expected.generation):
@@ -379,7 +446,11 @@ def verify(given: Checksum | None, hasher: MultiHasher, cname: str) -> None:
     """
     if given is None or given.type is ChecksumType.NONE:
         return
-    actual = hasher.value(given.type)
+    check_given(given, hasher.value(given.type), cname)
+
+
+def check_given(given: Checksum, actual: str, cname: str) -> None:
+    """The same with the value at hand."""
     if actual != given.value:
         raise ChecksumMismatchError(
             f"bad checksum of {cname}: expected {given}, the body has {given.type}[{actual}]"

@@ -15,7 +15,6 @@ __all__ = [
     "delete_bucket",
     "find_bucket",
     "insert_bucket",
-    "is_bucket_alive",
     "list_buckets",
     "rename_bucket",
     "select_bucket",
@@ -24,20 +23,22 @@ __all__ = [
 
 
 class BucketRow(NamedTuple):
-    """A bucket as the index holds it."""
+    """A bucket as the index holds it; `cname` and `uname` are the reference's, made once."""
 
     id: int
     bucket: BucketRef
     props: BucketProps
+    cname: str
+    uname: str
 
 
 def find_bucket(connection: Connection, bucket: BucketRef) -> BucketRow:
-    """The bucket, from the connection's cache if that is still good.
+    """The bucket, as of the begin of the operation (`Connection.fresh_cache`).
 
     Raises:
         BucketNotFoundError: it does not exist.
     """
-    cache = connection.fresh_cache()
+    cache = connection.cache
     row: BucketRow | None = cache.get(bucket)
     if row is None:
         row = select_bucket(connection, bucket)
@@ -57,15 +58,7 @@ def select_bucket(connection: Connection, bucket: BucketRef) -> BucketRow | None
     ).fetchone()
     if found is None:
         return None
-    return BucketRow(found[0], bucket, _decode(found[1]))
-
-
-def is_bucket_alive(connection: Connection, bucket_id: int) -> bool:
-    """True until the bucket is destroyed; ids are never reused."""
-    return (
-        connection.execute("SELECT 1 FROM buckets WHERE id = ?", (bucket_id,)).fetchone()
-        is not None
-    )
+    return BucketRow(found[0], bucket, _decode(found[1]), bucket.cname, bucket.uname)
 
 
 def list_buckets(

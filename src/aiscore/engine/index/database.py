@@ -36,7 +36,15 @@ _abandoned: list[object] = []
 class Connection:
     """One thread's connection and its row cache."""
 
-    __slots__ = ("cache", "execute", "executemany", "is_full_sync", "raw", "version")
+    __slots__ = (
+        "_version_cursor",
+        "cache",
+        "execute",
+        "executemany",
+        "is_full_sync",
+        "raw",
+        "version",
+    )
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
@@ -45,10 +53,14 @@ class Connection:
         self.cache: dict[Any, Any] = {}
         self.version = -1
         self.is_full_sync = False
+        self._version_cursor = raw.cursor()
 
     def fresh_cache(self) -> dict[Any, Any]:
-        """The cache, emptied first if another connection has committed since the last call."""
-        version = self.execute("PRAGMA data_version").fetchone()[0]
+        """The cache, emptied first if another connection has committed since the last call.
+
+        Called once at the begin of an operation; what follows in the operation takes `cache` as it is.
+        """
+        version = self._version_cursor.execute("PRAGMA data_version").fetchone()[0]
         if version != self.version or len(self.cache) > CACHE_ROWS_MAX:
             self.cache.clear()
             self.version = version

@@ -15,6 +15,7 @@ __all__ = [
     "insert_pieces",
     "manifest_of",
     "rows_after",
+    "select_for_write",
     "select_object",
     "write_object",
 ]
@@ -58,8 +59,8 @@ _FROM = f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ? AND n
 
 
 def find_object(connection: Connection, bucket_id: int, name: str) -> ObjectRow | None:
-    """The object, from the connection's cache if that is still good."""
-    cache = connection.fresh_cache()
+    """The object, as of the begin of the operation (`Connection.fresh_cache`)."""
+    cache = connection.cache
     key = (bucket_id, name)
     row: ObjectRow | None = cache.get(key)
     if row is None:
@@ -73,6 +74,22 @@ def select_object(connection: Connection, bucket_id: int, name: str) -> ObjectRo
     """The object as it is now (inside a write transaction: as it will be)."""
     found = connection.execute(_SELECT, (bucket_id, name)).fetchone()
     return None if found is None else ObjectRow._make(found)
+
+
+_SELECT_FOR_WRITE = (
+    f"SELECT {', '.join(f'o.{name}' for name in ObjectRow._fields)} FROM buckets b LEFT JOIN objects o "
+    "ON o.bucket_id = b.id AND o.name = ? WHERE b.id = ?"
+)
+
+
+def select_for_write(
+    connection: Connection, bucket_id: int, name: str
+) -> tuple[bool, ObjectRow | None]:
+    """Whether the bucket still exists (ids are never reused), and the object, in one look-up."""
+    found = connection.execute(_SELECT_FOR_WRITE, (name, bucket_id)).fetchone()
+    if found is None:
+        return False, None
+    return True, None if found[0] is None else ObjectRow._make(found)
 
 
 def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) -> None:
