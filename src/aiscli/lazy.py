@@ -13,7 +13,7 @@ spelling itself.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -28,7 +28,7 @@ from aiscli.exitcodes import PipeClosedError
 from aiscli.tree import Branch, Leaf
 from aiscore.errors import InvalidArgumentError
 
-__all__ = ["LazyGroup", "build_command"]
+__all__ = ["CONTEXT_SETTINGS", "LazyCommand", "LazyGroup", "build_command"]
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -174,14 +174,3 @@ def _help_text(function: Callable[..., int]) -> str:
     """The docstring, with indented blocks kept as they are instead of being wrapped."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     return "\n\n".join(f"\b\n{p}" if "\n  " in p or p.startswith("  ") else p for p in paragraphs)
-
-
-def spellings_of(mapping: Mapping[str, Branch | Leaf], prefix: str = "") -> list[str]:
-    """Every full command name under `mapping`, hidden ones too: for completion and for tests."""
-    names: list[str] = []
-    for name, node in mapping.items():
-        path = f"{prefix} {name}".strip()
-        names.append(path)
-        if isinstance(node, Branch):
-            names += spellings_of(node.children, path)
-    return names

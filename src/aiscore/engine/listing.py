@@ -47,12 +47,13 @@ def list_page(core: Core, bucket: BucketRef, options: ListOptions) -> ListPage:
     prefix, member_prefix = _split_prefix(options)
     scan = _Scan(core, row.id, prefix, options, token_name, resume_inside=bool(skipped))
     entries: list[ListEntry] = []
+    entry_of = _Entries(core, options).entry
     for found in scan.entries(limit):
         if isinstance(found, str):
             entries.append(ListEntry(name=found, flags=EntryFlag.DIRECTORY))
             token = found
         else:
-            entry = _entry(core, found, options)
+            entry = entry_of(found)
             token = found.name
             done = 0
             if options.archive and ArchiveFormat.of_name(found.name) is not None:
@@ -185,27 +186,49 @@ def _add_members(
     return None
 
 
-def _entry(core: Core, row: ObjectRow, options: ListOptions) -> ListEntry:
-    props = options.props
-    flags = EntryFlag.CACHED
-    if row.piece_count > 1:
-        flags |= EntryFlag.CHUNKED
-    if options.archive and ArchiveFormat.of_name(row.name) is not None:
-        flags |= EntryFlag.ARCHIVE
-    if props <= _CHEAP_PROPS:
-        return ListEntry(name=row.name, size=row.size if ListProp.SIZE in props else 0, flags=flags)
-    return ListEntry(
-        name=row.name,
-        size=row.size if ListProp.SIZE in props else 0,
-        checksum=checksum_in(row) if ListProp.CHECKSUM in props else None,
-        version=str(row.version) if ListProp.VERSION in props and row.version else "",
-        atime_ns=row.atime_ns if ListProp.ATIME in props else 0,
-        mtime_ns=row.mtime_ns if ListProp.LAST_MODIFIED in props else 0,
-        custom=(json.loads(row.custom) if row.custom else {}) if ListProp.CUSTOM in props else None,
-        location=core.mountpaths.location(row.mountpath_id) if ListProp.LOCATION in props else "",
-        etag=etag_of(row) if ListProp.ETAG in props else "",
-        flags=flags,
-    )
+class _Entries:
+    """Makes entries with the properties of one request."""
+
+    def __init__(self, core: Core, options: ListOptions) -> None:
+        self._core = core
+        self._props = options.props
+        self._is_cheap = options.props <= _CHEAP_PROPS
+        self._has_size = ListProp.SIZE in options.props
+        self._marks_archives = options.archive
+
+    def entry(self, row: ObjectRow) -> ListEntry:
+        """One object."""
+        flags = EntryFlag.CACHED
+        if row.piece_count > 1 or self._marks_archives:
+            flags = self._flags(row)
+        size = row.size if self._has_size else 0
+        if self._is_cheap:
+            return ListEntry(row.name, size, flags=flags)
+        props = self._props
+        custom = None
+        if ListProp.CUSTOM in props:
+            custom = json.loads(row.custom) if row.custom else {}
+        location = self._core.mountpaths.location
+        return ListEntry(
+            name=row.name,
+            size=size,
+            checksum=checksum_in(row) if ListProp.CHECKSUM in props else None,
+            version=str(row.version) if ListProp.VERSION in props and row.version else "",
+            atime_ns=row.atime_ns if ListProp.ATIME in props else 0,
+            mtime_ns=row.mtime_ns if ListProp.LAST_MODIFIED in props else 0,
+            custom=custom,
+            location=location(row.mountpath_id) if ListProp.LOCATION in props else "",
+            etag=etag_of(row) if ListProp.ETAG in props else "",
+            flags=flags,
+        )
+
+    def _flags(self, row: ObjectRow) -> EntryFlag:
+        flags = EntryFlag.CACHED
+        if row.piece_count > 1:
+            flags |= EntryFlag.CHUNKED
+        if self._marks_archives and ArchiveFormat.of_name(row.name) is not None:
+            flags |= EntryFlag.ARCHIVE
+        return flags
 
 
 _CHEAP_PROPS = frozenset(
