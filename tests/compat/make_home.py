@@ -218,7 +218,7 @@ def main() -> None:
             connection.commit()
         DATA.mkdir(exist_ok=True)
         pack(root, DATA / f"format-{FORMAT_VERSION}.tar.gz")
-        text = json.dumps(description, indent=1, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(description, indent=1, ensure_ascii=False)
         (DATA / f"format-{FORMAT_VERSION}.json").write_text(f"{text}\n")
 
 

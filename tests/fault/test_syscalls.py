@@ -15,6 +15,7 @@ from tests.fault.support import (
     assert_sound,
     chunked,
     contents_of,
+    enable_all,
     expect_typed,
     finish_process,
     large,
@@ -99,6 +100,7 @@ def _one_fault(
         if raised is not None and code == 0 and files.failed in {"write", "pread", "preadv"}:
             problems.append(f"{where}: a short transfer is no error: {raised!r}")
         raised = None
+        enable_all(store)
         store.core.garbage.reclaim_marked()
         after = expect_contents(store)
         if isinstance(after, str):
@@ -183,6 +185,7 @@ def _examine_after_death(
 ) -> list[str]:
     where = f"{kind}, dead at call {step}"
     problems = []
+    enable_all(store)
     after = expect_contents(store)
     if isinstance(after, str):
         problems.append(f"{where}: {after}")
@@ -194,9 +197,6 @@ def _examine_after_death(
         problems.append(f"{where}: not sound: {str(exc)[:300]}")
     if store.core.connection().execute("SELECT count(*) FROM sessions").fetchone()[0]:
         problems.append(f"{where}: the dead session was not swept")
-    if kind == "evacuate":
-        for found in store.mountpaths():
-            store.enable_mountpath(found.path)
     error = expect_typed(lambda: CASES[kind].run(store, directory))
     if error is not None:
         problems.append(f"{where}: the retry failed: {error!r}")

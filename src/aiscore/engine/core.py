@@ -8,6 +8,8 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from aiscore.engine.archive.index import MemberIndex
@@ -138,7 +140,13 @@ class Core:
         """Apply dotted changes as a whole or not at all."""
         with self.database.write(sync=True) as connection:
             connection.cache.clear()
-            config = replace_path(self.config(), changes)
+            current = self.config()
+            config = replace(
+                replace_path(current, changes),
+                uuid=self.home_id,
+                lastupdate_time=datetime.now(UTC).isoformat(timespec="seconds"),
+                config_version=current.config_version + 1,
+            )
             text = json.dumps(to_wire(config, reveal=True))
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('config', ?)", (text,))
             connection.cache.clear()

@@ -61,10 +61,12 @@ def list_page(core: Core, bucket: BucketRef, options: ListOptions) -> ListPage:
                     done = int(skipped)
                 elif found.name.startswith(options.prefix):
                     entries.append(entry)
+                elif found.name != prefix:
+                    continue  # the prefix reaches into another shard, whose name this one's begins with
                 taken = _add_members(core, row, found, entries, done, limit, member_prefix, options)
                 if taken is not None:
                     return ListPage(entries, f"{found.name}{_SEPARATOR}{taken}")
-            else:
+            elif found.name.startswith(options.prefix):
                 entries.append(entry)
         if len(entries) >= limit:
             return ListPage(entries, token)

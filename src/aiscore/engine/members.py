@@ -187,7 +187,7 @@ def _grown_archive(
     members: Iterable[NewMember],
     archmime: ArchiveFormat | None,
 ) -> Iterator[Piece]:
-    archive_format = detect(content, row.name, archmime)
+    archive_format = detect(content, row.name, archmime, cname)
     index = index_of(core, row, content, cname, archive_format)
     return append_stream(content, archive_format, members, index=index, mtime=int(time.time()))
 

@@ -23,9 +23,18 @@ __all__ = ["detect", "index_of"]
 log = logging.getLogger(__name__)
 
 
-def detect(source: Source, name: str, archmime: ArchiveFormat | None) -> ArchiveFormat:
-    """The format of a shard: what the caller says, then its extension, then its first bytes."""
-    return archmime if archmime is not None else detect_format(source, name)
+def detect(source: Source, name: str, archmime: ArchiveFormat | None, cname: str) -> ArchiveFormat:
+    """The format of a shard: what the caller says, then its extension, then its first bytes.
+
+    Raises:
+        ArchiveError: nothing tells.
+    """
+    if archmime is not None:
+        return archmime
+    try:
+        return detect_format(source, name)
+    except ArchiveError as exc:
+        raise ArchiveError(f"{cname}: {exc.message}", hint=exc.hint) from exc
 
 
 def index_of(
@@ -47,7 +56,7 @@ def index_of(
     Raises:
         ArchiveError: not an archive, or a malformed one.
     """
-    archive_format = detect(source, row.name, archmime)
+    archive_format = detect(source, row.name, archmime, cname)
     key = (row.generation, archive_format)
     index = core.shard_indexes.get(key)
     if index is not None:

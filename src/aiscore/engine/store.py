@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from aiscore.engine import append, buckets, check, copying, evacuate, listing, members, objects
 from aiscore.engine.batch.assemble import BatchArchive
+from aiscore.engine.batch.spool import SpooledEntries
 from aiscore.engine.batch.stream import EntryStream
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import Files
@@ -181,8 +182,10 @@ class Store:
         """Pack objects into a shard."""
         return members.archive_objects(self.core, bucket, selection, target, shard, options)
 
-    def get_batch(self, request: BatchRequest) -> EntryStream:
+    def get_batch(self, request: BatchRequest) -> EntryStream | SpooledEntries:
         """Fetch entries in order."""
+        if not request.streaming:
+            return SpooledEntries(self.core, request)
         return EntryStream(self.core, request)
 
     def get_batch_archive(self, request: BatchRequest) -> BatchArchive:

@@ -104,7 +104,7 @@ class GetOptions:
     """How to read one object.
 
     Attributes:
-        byte_range: part of the object; not combinable with archive reads.
+        byte_range: part of the object, or of the member with `archpath`; not combinable with `archregx`.
         archpath: one member of a shard; a leading slash is ignored.
         archregx: pattern that selects members; the result is a TAR of all matches.
         archmode: how `archregx` matches; needed with it.

@@ -223,10 +223,11 @@ class BatchErrorTests(Fixtures):
             ]
             with refuses(BatchAbortedError, filled.object_cname(f"missing-{budget}")):
                 HOW[how](transport, request(budget + 1))
-            archive = transport.get_batch_archive(request(budget + 1))
-            with refuses(BatchAbortedError), archive:
-                for _ in archive:
-                    pass
+            with (
+                refuses(BatchAbortedError, filled.object_cname(f"missing-{budget}")),
+                transport.get_batch_archive(request(budget + 1)) as archive,
+            ):
+                join_views(archive)
 
     def test_budget_is_of_each_batch(self, transport: Transport, filled: BucketRef) -> None:
         entries = [BatchEntry("missing"), BatchEntry("o")]

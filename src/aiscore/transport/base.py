@@ -133,6 +133,8 @@ class MemberInput:
 class Transport(Protocol):
     """How a caller reaches a store. Every method raises `AisError` subclasses only.
 
+    A transport may be shared by threads; what it hands out (readers, streams) belongs to one thread at a time.
+
     Not found errors are common to all: `BucketNotFoundError` for the bucket, `ObjectNotFoundError` for the object.
     Names are checked before anything is touched: `InvalidNameError`.
     """
@@ -334,11 +336,15 @@ class Transport(Protocol):
     # GetBatch
 
     def get_batch(self, request: BatchRequest) -> BatchStream:
-        """Fetch entries in order."""
+        """Fetch entries in order.
+
+        A failure of the request is raised here or while the stream is consumed; for a request that is not streaming,
+        in any case before the first entry is given out.
+        """
         ...
 
     def get_batch_archive(self, request: BatchRequest) -> ArchiveStream:
-        """Fetch entries in order, as one archive in `request.output_format`."""
+        """Fetch entries in order, as one archive in `request.output_format`; raises as `get_batch` does."""
         ...
 
     # the store itself

@@ -4,18 +4,16 @@ A tar is put together where it will be sent from: header, content read straight 
 Nothing is copied and nothing is joined; when the buffer is full it is handed out and used again.
 """
 
-import tempfile
 from collections.abc import Iterator
-from io import BufferedRandom
 from typing import Self
 
 from aiscore.engine.archive.encode import CompressedTarEncoder
 from aiscore.engine.archive.names import check_member_name
 from aiscore.engine.archive.tarwriter import TAR_EOF, tar_header
 from aiscore.engine.archive.zipencode import ZipEncoder
+from aiscore.engine.batch.spool import SpoolFile, spool
 from aiscore.engine.batch.stream import EntryStream, Item
 from aiscore.engine.core import Core
-from aiscore.engine.fileio import storage_error
 from aiscore.errors import AisError, CorruptionError
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest, BatchResult
@@ -38,6 +36,7 @@ class BatchArchive:
         """
         self.results: list[BatchResult] = []
         self._stream = EntryStream(core, request)
+        self._file: SpoolFile | None = None
         self._buffers = core.buffers
         self._buffer = core.buffers.take()
         self.uuid = self._stream.uuid
@@ -56,6 +55,8 @@ class BatchArchive:
     def close(self) -> None:
         """Release what the batch holds; safe to repeat."""
         self._stream.close()
+        if self._file is not None:
+            self._file.close()
         buffer, self._buffer = self._buffer, memoryview(b"")
         self._buffers.give_back(buffer)
 
@@ -66,18 +67,8 @@ class BatchArchive:
         self.close()
 
     def _buffered(self, core: Core) -> Iterator[memoryview]:
-        try:
-            file = tempfile.TemporaryFile(dir=core.home)  # noqa: SIM115 - outlives this call
-            try:
-                for block in self._blocks:
-                    file.write(block)
-                file.seek(0)
-            except BaseException:
-                file.close()
-                raise
-        except OSError as exc:
-            raise storage_error(exc, "the buffered batch") from exc
-        return _blocks_of(file)
+        self._file = spool(core.home, self._blocks)
+        return _blocks_of(self._file, self._buffer)
 
     def _archive(self) -> Iterator[memoryview]:
         match self._stream.request.output_format:
@@ -162,8 +153,6 @@ class BatchArchive:
             yield memoryview(piece)
 
 
-def _blocks_of(file: BufferedRandom) -> Iterator[memoryview]:
-    with file:
-        view = memoryview(bytearray(BLOCK_SIZE))
-        while count := file.readinto(view):
-            yield view[:count]
+def _blocks_of(file: SpoolFile, view: memoryview) -> Iterator[memoryview]:
+    while count := file.readinto(view):
+        yield view[:count]

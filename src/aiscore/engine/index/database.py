@@ -8,7 +8,6 @@ After a fork the child must not use, nor close, the parent's connections (closin
 locks): they are kept aside for good and new ones are opened.
 """
 
-import os
 import sqlite3
 import threading
 import time
@@ -18,7 +17,14 @@ from typing import Any
 
 from aiscore.engine.index.schema import migrate
 from aiscore.engine.layout import index_path
-from aiscore.errors import AisError, BusyError, CapacityExceededError, CorruptionError, StorageError
+from aiscore.errors import (
+    AisError,
+    BusyError,
+    CapacityExceededError,
+    CorruptionError,
+    StorageError,
+    UnavailableError,
+)
 
 __all__ = ["Connection", "Database", "WriteTransaction", "index_error"]
 
@@ -73,7 +79,7 @@ class Database:
     def __init__(self, home: str) -> None:
         self._home = home
         self._path = index_path(home)
-        self._pid = os.getpid()
+        self._is_closed = False
         self._local = threading.local()
         self._all: list[Connection] = []
         # Rank 1 of 2, outside the allocator's lock. Taken before BEGIN IMMEDIATE: threads of one process would
@@ -104,7 +110,6 @@ class Database:
         self._local = threading.local()
         self._write_lock = threading.Lock()
         self._list_lock = threading.Lock()
-        self._pid = os.getpid()
 
     def write(self, *, sync: bool = False) -> "WriteTransaction":
         """A write transaction as a context manager: commits at the end, rolls back on an exception.
@@ -116,6 +121,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection of this process; other threads must be done with theirs."""
+        self._is_closed = True
         with self._list_lock:
             connections, self._all = self._all, []
         for connection in connections:
@@ -123,6 +129,8 @@ class Database:
         self._local = threading.local()
 
     def _connect(self) -> Connection:
+        if self._is_closed:
+            raise UnavailableError(f"the store in {self._home} is closed", hint="open it again")
         try:
             raw = sqlite3.connect(
                 self._path,
