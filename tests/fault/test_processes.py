@@ -19,7 +19,6 @@ from tests.fault.support import (
     VERIFIED,
     assert_sound,
     chunked,
-    contents_of,
     expect_typed,
     finish_process,
     members,
@@ -34,6 +33,7 @@ from tests.fault.support import (
     second_mountpath,
     small,
     spread_names,
+    until,
 )
 
 from aiscore.engine.read import props_of
@@ -720,7 +720,7 @@ def test_a_scrub_under_churn_finds_nothing(home: str, store: Store, tmp_path: Pa
             sequence += 1
             name = f"t{writer}-{random.randrange(20)}"
             if random.random() < 0.3:
-                expect_typed(lambda: store.delete(BUCKET, name, None))
+                expect_typed(lambda n=name: store.delete(BUCKET, n, None))  # type: ignore[misc]
             else:
                 put(store, name, small(sequence % 7))
 
@@ -796,29 +796,43 @@ def churn_names(home: str, stop: str) -> None:
     store.close()
 
 
-def test_a_sweep_that_read_an_old_bound_leaves_no_orphan(home: str, store: Store) -> None:
+def test_a_sweep_that_read_an_old_bound_leaves_no_orphan(
+    home: str, store: Store, tmp_path: Path
+) -> None:
     """The bounds of a session are good only once its lock is held: its process may have gone on until then."""
-    child = PROCESSES.Process(target=leave_unfinished, args=(home,))
-    child.start()
-    finish_process(child)
+    go, ready = str(tmp_path / "go"), str(tmp_path / "ready")
+    first = PROCESSES.Process(target=leave_unfinished, args=(home, "", "", 1))
+    first.start()
+    finish_process(first)
+    second = PROCESSES.Process(target=leave_unfinished, args=(home, ready, go, 1030))
+    second.start()
+    until(lambda: os.path.exists(ready), "the second writer has its session")
     connection = store.core.connection()
-    session, settled, reserved = connection.execute(
-        "SELECT id, settled, reserved FROM sessions ORDER BY id DESC LIMIT 1"
-    ).fetchone()
-    assert reserved > 1024
-    # As a sweeper that read the row early and got the lock late.
-    store.core.sessions._sweep_session(session, settled, 1024)
+
+    def between(statement: str) -> None:
+        # The sweep has read all sessions and is at the pieces of the first: now the second writes on, and dies.
+        if "pieces" in statement and not os.path.exists(go):
+            with open(go, "wb"):
+                pass
+            finish_process(second)
+
+    connection.raw.set_trace_callback(between)
     store.core.sessions.sweep()
-    assert contents_of(store)
-    assert piece_files(store) == {
-        path for path in piece_files(store) if store.validate(None, "").faults == ()
-    }
+    connection.raw.set_trace_callback(None)
+    assert os.path.exists(go)
+    store.core.sessions.sweep()
+    assert store.validate(None, "").faults == ()
 
 
-def leave_unfinished(home: str) -> None:
+def leave_unfinished(home: str, ready: str, go: str, count: int) -> None:
     store = open_store(home)
-    for number in range(1030):
-        put(store, f"n{number}", b"")
+    put(store, "n", b"")
+    if ready:
+        with open(ready, "wb"):
+            pass
+        until(lambda: os.path.exists(go), "the sweep has begun")
+    for number in range(count):
+        put(store, f"n{number % 10}", b"")
 
     def body() -> Iterator[bytes]:
         yield small()

@@ -26,7 +26,7 @@ class BucketEntry:
 
     def __init__(self, bucket: "Bucket", values: ListEntry) -> None:
         self._bucket = bucket
-        self.values = values
+        self.values: ListEntry = values
 
     @property
     def name(self) -> str:

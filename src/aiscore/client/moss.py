@@ -8,7 +8,7 @@ models only when it is asked for them.
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -60,7 +60,7 @@ Base64Bytes = Annotated[
 class _Message(BaseModel):
     """Takes Python names and wire names alike; ignores what newer versions add."""
 
-    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+    model_config: ClassVar[ConfigDict] = ConfigDict(populate_by_name=True, extra="ignore")
 
     def as_dict(self) -> Fields:
         """The message with wire names, without fields that have their default."""

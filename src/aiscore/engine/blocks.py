@@ -18,7 +18,8 @@ class BlockReader:
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, all that is left for a negative size."""
         if size < 0:
-            return b"".join([bytes(self._rest), *map(bytes, self._blocks)])
+            rest, self._rest = self._rest, memoryview(b"")
+            return b"".join([bytes(rest), *map(bytes, self._blocks)])
         if not self._refill():
             return b""
         data, self._rest = bytes(self._rest[:size]), self._rest[size:]

@@ -187,7 +187,7 @@ class ContentWriter:
             try:
                 self._write_pieces(data)
             finally:
-                self._background.wait()
+                self._background.settle(data)
         else:
             self.hasher.update(data)
             self._write_pieces(data)
@@ -212,6 +212,8 @@ class ContentWriter:
 
     def finish(self, *, sync: bool) -> None:
         """Close the last piece; with `sync`, pieces and their directories are on disk."""
+        if self._background is not None:
+            self._background.wait()
         if self._current is None:
             self._begin()
         self._end(sync=sync)

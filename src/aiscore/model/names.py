@@ -55,9 +55,10 @@ def check_object_name(name: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Return `prefix` if objects could have it: the rules of names, but it may be empty or end with a slash."""
+    """Return `prefix` if names could begin with it: the rules of names, but it may be empty or end anywhere."""
     if prefix:
-        _check_path(prefix)
+        # Its last component may go on: "a/." begins "a/.b".
+        _check_path(f"{prefix}x")
     return prefix
 
 

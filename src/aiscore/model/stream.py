@@ -17,7 +17,7 @@ class ReadableBody(Protocol):
         ...
 
 
-Body = bytes | bytearray | memoryview | ReadableBody | Iterable[bytes]
+Body = bytes | bytearray | memoryview | ReadableBody | Iterable[bytes | bytearray | memoryview]
 """What `put` takes: bytes at hand, something that reads, or an iterable of blocks. Never collected whole."""
 
 

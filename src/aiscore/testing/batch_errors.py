@@ -214,7 +214,7 @@ class BatchErrorTests(Fixtures):
                 streaming=streaming,
             )
 
-        with soft_errors(transport, budget):
+        with _soft_errors(transport, budget):
             answers = HOW[how](transport, request(budget))
             assert [result.error is None for result, _ in answers] == [
                 True,
@@ -232,7 +232,7 @@ class BatchErrorTests(Fixtures):
     def test_budget_is_of_each_batch(self, transport: Transport, filled: BucketRef) -> None:
         entries = [BatchEntry("missing"), BatchEntry("o")]
         request = BatchRequest(entries=entries, bucket=filled, cont_on_err=True)
-        with soft_errors(transport, 1):
+        with _soft_errors(transport, 1):
             for _ in range(3):
                 assert [content for _, content in as_bytes(transport, request)][1]
 
@@ -262,7 +262,7 @@ class BatchErrorTests(Fixtures):
         request = BatchRequest(
             entries=[BatchEntry(name) for name in names], bucket=bucket, cont_on_err=True
         )
-        with soft_errors(transport, 1000), transport.get_batch(request) as stream:
+        with _soft_errors(transport, 1000), transport.get_batch(request) as stream:
             for i, (result, content) in enumerate(stream):
                 if i == 2:
                     for name in names[10:20]:
@@ -289,7 +289,7 @@ class BatchErrorTests(Fixtures):
 
 
 @contextmanager
-def soft_errors(transport: Transport, budget: int) -> Iterator[None]:
+def _soft_errors(transport: Transport, budget: int) -> Iterator[None]:
     """A limit of soft errors, and the one before after it."""
     before = transport.config().get_batch.max_soft_errs
     transport.set_config({"get_batch.max_soft_errs": str(budget)})

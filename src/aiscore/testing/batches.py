@@ -15,7 +15,7 @@ from aiscore.testing.content import LARGE, drain, pattern
 from aiscore.testing.fixtures import BucketFactory, Fixtures
 from aiscore.transport.base import Transport
 
-__all__ = ["BatchTests", "Dataset", "fill", "member_name"]
+__all__ = ["BatchTests", "Dataset", "as_bytes", "as_streams", "fill", "member_name"]
 
 MEMBERS = [
     (f"dir/{i:03d}.bin", pattern(size, seed=i)) for i, size in enumerate((0, 1, 999, 70_000))
