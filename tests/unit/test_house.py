@@ -271,6 +271,18 @@ def test_the_format_page_is_about_this_format() -> None:
     assert f"# On-disk format, version {FORMAT_VERSION}\n" in page
 
 
+def test_the_limits_page_has_the_values_of_the_code() -> None:
+    page = (ROOT / "docs" / "limits.md").read_text()
+    rows = re.findall(
+        r"^\|[^|]+\| ([\d,]+) \| `([\w.]+)\.(\w+)` \| (?:`(\w+)` )?\|$", page, re.MULTILINE
+    )
+    assert len(rows) == page.count("| `aisc") > 0
+    for value, module, constant, error in rows:
+        actual = getattr(importlib.import_module(module), constant)
+        assert int(value.replace(",", "")) == actual, constant
+        assert not error or error in errors.__all__
+
+
 def test_the_tools_are_pinned_where_they_are_listed() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     assert "./check" in hooks

@@ -11,7 +11,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aiscore.engine.bodies import blocks_of, verify
 from aiscore.engine.checksum import MultiHasher
+from aiscore.engine.commit import commit_content
 from aiscore.engine.content import FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error, write_all
@@ -21,7 +23,6 @@ from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, open_content, props_of
-from aiscore.engine.write import blocks_of, commit_content, verify
 from aiscore.errors import BusyError, NotFoundError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef

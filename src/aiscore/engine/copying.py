@@ -3,6 +3,7 @@
 import json
 import os
 
+from aiscore.engine.commit import commit_content
 from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
@@ -10,7 +11,7 @@ from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
-from aiscore.engine.write import SinglePiece, commit_content
+from aiscore.engine.write import SinglePiece
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_object_name

@@ -8,13 +8,13 @@ shard; a page may end between them, so the token then carries the shard and the 
 import json
 from collections.abc import Iterator
 
+from aiscore.engine.commit import etag_of
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import ObjectRow, after_prefix
 from aiscore.engine.members import members_of
 from aiscore.engine.read import checksum_in
-from aiscore.engine.write import etag_of
 from aiscore.errors import AisError, InvalidArgumentError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat, split_archpath

@@ -9,6 +9,8 @@ from aiscore.engine.archive.append import NewMember, append_stream
 from aiscore.engine.archive.encode import Piece
 from aiscore.engine.archive.names import check_member_name
 from aiscore.engine.archive.writer import new_encoder
+from aiscore.engine.bodies import blocks_of
+from aiscore.engine.commit import commit_content
 from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
@@ -16,7 +18,6 @@ from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.objects import select_names, writer_for
 from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.shards import detect, index_of
-from aiscore.engine.write import blocks_of, commit_content
 from aiscore.errors import InvalidArgumentError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat

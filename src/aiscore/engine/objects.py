@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from aiscore.engine.bodies import blocks_of, check_given, verify
 from aiscore.engine.checksum import MultiHasher, checksum_of
+from aiscore.engine.commit import check_precondition, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import (
@@ -14,15 +16,7 @@ from aiscore.engine.index.objects import (
     write_object,
 )
 from aiscore.engine.read import find_or_raise, props_of
-from aiscore.engine.write import (
-    ContentWriter,
-    blocks_of,
-    check_given,
-    check_precondition,
-    commit_content,
-    verify,
-    write_small,
-)
+from aiscore.engine.write import ContentWriter, write_small
 from aiscore.errors import CapacityExceededError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Self
 
 from aiscore.engine.checksum import checksum_of, new_hasher
+from aiscore.engine.commit import etag_of
 from aiscore.engine.content import ContentSource, FileContent, ManifestContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
@@ -24,7 +25,6 @@ from aiscore.engine.index.objects import (
     select_object,
 )
 from aiscore.engine.layout import piece_path
-from aiscore.engine.write import etag_of
 from aiscore.errors import BusyError, CorruptionError, ObjectNotFoundError
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType

@@ -1,54 +1,29 @@
-"""The write path: a stream becomes pieces, and one transaction makes a name point at them.
+"""The write path: a stream becomes pieces.
 
-Nothing is visible before the commit and nothing is lost by an abort: until its commit a piece is a file with an id
-that no row names, which `abort` removes now, or the sweep after a crash.
+Nothing is visible before the commit (`commit`) and nothing is lost by an abort: until its commit a piece is a file with
+an id that no row names, which `abort` removes now, or the sweep after a crash.
 """
 
-import json
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
-from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import (
-    ObjectRow,
     PieceRef,
-    insert_pieces,
-    select_for_write,
-    write_object,
 )
-from aiscore.engine.index.schema import PIECE_LIVE
 from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.errors import (
-    BucketNotFoundError,
-    BusyError,
     CapacityExceededError,
-    ChecksumMismatchError,
-    InvalidArgumentError,
-    NotFoundError,
-    PreconditionFailedError,
 )
-from aiscore.model.checksum import Checksum, ChecksumType
-from aiscore.model.objects import Precondition
-from aiscore.model.stream import BLOCK_SIZE, Body
+from aiscore.model.checksum import ChecksumType
 
 __all__ = [
     "PIECE_COUNT_MAX",
-    "Content",
     "ContentWriter",
     "SinglePiece",
-    "blocks_of",
-    "check_given",
-    "check_precondition",
-    "commit_content",
-    "etag_of",
-    "verify",
     "write_small",
 ]
 
@@ -56,24 +31,6 @@ PIECE_COUNT_MAX = 9_999
 """Pieces of one object; upstream's `MaxChunkCount`."""
 BACKGROUND_HASH_MIN = 1 << 20
 """Bytes from which hashing runs beside writing; below, the hand-over costs more than it hides."""
-
-
-class Content(Protocol):
-    """Finished pieces that wait for their commit."""
-
-    @property
-    def pieces(self) -> Sequence[PieceRef]:
-        """At least one, in order."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of all of them."""
-        ...
-
-    def settle(self) -> None:
-        """Called after the commit: the pieces have rows."""
-        ...
 
 
 class SinglePiece:
@@ -325,193 +282,6 @@ class ContentWriter:
         if self._background is not None:
             self._background.close()
             self._background = None
-
-
-def commit_content(
-    core: Core,
-    bucket: BucketRow,
-    name: str,
-    content: Content,
-    *,
-    checksum: Checksum | None,
-    custom: Mapping[str, str],
-    precondition: Precondition | None = None,
-    expected: ObjectRow | None = None,
-    append_handle: str | None = None,
-    sync: bool = False,
-) -> ObjectRow:
-    """Make `name` point at the finished pieces of `content`, and reclaim what it pointed at before.
-
-    Args:
-        core: the home.
-        bucket: where; it must still exist at the commit.
-        name: checked object name.
-        content: finished; it is settled here on success, and aborted by the caller on failure.
-        checksum: of the whole.
-        custom: checked metadata.
-        precondition: checked inside the transaction.
-        expected: the object must still have this row's content (an append that started from it).
-        append_handle: the pieces have rows already, held by this handle, which ends here.
-        sync: the commit is on disk on return.
-
-    Raises:
-        PreconditionFailedError: `precondition` does not hold.
-        BusyError: the object is not `expected` any more.
-    """
-    first = content.pieces[0]
-    now = time.time_ns()
-    with core.database.write(sync=sync) as connection:
-        is_alive, old = select_for_write(connection, bucket.id, name)
-        if not is_alive:
-            raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
-        if precondition is not None:
-            check_precondition(precondition, old, bucket.bucket.object_cname(name))
-        if expected is not None and (old is None or old.generation != expected.generation):
-            raise BusyError(
-                f"{bucket.bucket.object_cname(name)} was changed meanwhile", hint="try again"
-            )
-        version = 0
-        if bucket.props.versioning.enabled:
-            version = old.version + 1 if old is not None else 1
-        row = ObjectRow(
-            bucket.id,
-            name,
-            content.size,
-            version,
-            checksum.type.value if checksum is not None else ChecksumType.NONE.value,
-            checksum.value if checksum is not None else "",
-            now,
-            now,
-            json.dumps(dict(custom), separators=(",", ":")) if custom else None,
-            first.piece_id,
-            first.mountpath_id,
-            first.piece_id,
-            len(content.pieces),
-        )
-        if append_handle is None:
-            insert_pieces(connection, content.pieces)
-        else:
-            _take_over(connection, append_handle, first.piece_id)
-        write_object(connection, row, old)
-        core.garbage.forget(connection)
-    content.settle()
-    if old is not None:
-        core.garbage.reclaim(old)
-    return row
-
-
-def _take_over(connection: Connection, handle: str, piece_id: int) -> None:
-    ended = connection.execute("DELETE FROM appends WHERE handle = ?", (handle,)).rowcount
-    if not ended:
-        raise NotFoundError(f'append handle "{handle}" does not exist')
-    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_LIVE, piece_id))
-
-
-def etag_of(row: ObjectRow) -> str:
-    """Strong validator of the content: the backend's or S3's own when it is known, else the generation."""
-    if row.custom is not None and '"ETag"' in row.custom:
-        etag = json.loads(row.custom).get("ETag")
-        if etag:
-            return str(etag).strip('"')
-    return f"{row.generation:016x}"
-
-
-def check_precondition(wanted: Precondition, row: ObjectRow | None, cname: str) -> None:
-    """Compare a precondition with the object as it is.
-
-    Raises:
-        PreconditionFailedError: it does not hold.
-    """
-    if wanted.if_absent:
-        if row is not None:
-            raise PreconditionFailedError(
-                f"{cname} already exists", hint="drop the condition to replace it"
-            )
-        return
-    for what, value, actual in (
-        ("etag", wanted.if_etag, etag_of(row) if row is not None else ""),
-        ("version", wanted.if_version, str(row.version) if row is not None else ""),
-    ):
-        if value is None:
-            continue
-        if row is None:
-            raise PreconditionFailedError(f"{cname} does not exist, expected {what} {value}")
-        if value != actual:
-            raise PreconditionFailedError(f"{cname} has {what} {actual}, expected {value}")
-
-
-def verify(given: Checksum | None, hasher: MultiHasher, cname: str) -> None:
-    """Compare the checksum that came with a body with the computed one.
-
-    Raises:
-        ChecksumMismatchError: they differ.
-    """
-    if given is None or given.type is ChecksumType.NONE:
-        return
-    check_given(given, hasher.value(given.type), cname)
-
-
-def check_given(given: Checksum, actual: str, cname: str) -> None:
-    """The same with the value at hand."""
-    if actual != given.value:
-        raise ChecksumMismatchError(
-            f"bad checksum of {cname}: expected {given}, the body has {given.type}[{actual}]"
-        )
-
-
-def blocks_of(body: Body, limit: int | None, cname: str) -> Iterator[bytes | memoryview]:
-    """The body in blocks; each is valid until the next.
-
-    Raises:
-        InvalidArgumentError: the body is not bytes, readable or iterable, or is longer than `limit`.
-    """
-    total = 0
-    for block in _raw_blocks(body, cname):
-        total += len(block)
-        if limit is not None and total > limit:
-            raise InvalidArgumentError(
-                f"the body of {cname} is longer than the {limit} bytes that were announced"
-            )
-        yield block
-    if limit is not None and total != limit:
-        raise InvalidArgumentError(f"the body of {cname} has {total} bytes, {limit} were announced")
-
-
-def _raw_blocks(body: Body, cname: str) -> Iterator[bytes | memoryview]:
-    if isinstance(body, bytes | bytearray | memoryview):
-        view = memoryview(body).cast("B")
-        for start in range(0, len(view), BLOCK_SIZE):
-            yield view[start : start + BLOCK_SIZE]
-        return
-    readinto = getattr(body, "readinto", None)
-    if readinto is not None:
-        buffer = memoryview(bytearray(BLOCK_SIZE))
-        while count := readinto(buffer):
-            yield buffer[:count]
-        return
-    read = getattr(body, "read", None)
-    if read is not None:
-        while block := read(BLOCK_SIZE):
-            yield _checked_block(block, cname)
-        return
-    if isinstance(body, Iterable) and not isinstance(body, str):
-        for block in body:
-            yield _checked_block(block, cname)
-        return
-    raise InvalidArgumentError(
-        f"the body of {cname} is a {type(body).__name__}: expected bytes, a binary file or an iterable of bytes"
-    )
-
-
-def _checked_block(block: object, cname: str) -> bytes | memoryview:
-    if isinstance(block, bytes):
-        return block
-    if isinstance(block, bytearray | memoryview):
-        return memoryview(block).cast("B")
-    raise InvalidArgumentError(
-        f"the body of {cname} gives {type(block).__name__}: expected bytes",
-        hint="open the file in binary mode",
-    )
 
 
 def _make_directory(core: Core, path: str) -> None:

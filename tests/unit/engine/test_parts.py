@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiscore.engine.blocks import BlockReader
+from aiscore.engine.bodies import blocks_of
 from aiscore.engine.buffers import Buffers
 from aiscore.engine.checksum import MultiHasher, checksum_of, new_hasher
 from aiscore.engine.fileio import storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
 from aiscore.engine.index.objects import after_prefix
 from aiscore.engine.layout import piece_directory, piece_path
-from aiscore.engine.write import blocks_of
 from aiscore.errors import AisError, CapacityExceededError, InvalidArgumentError, StorageError
 from aiscore.model import ChecksumType
 from aiscore.model.stream import BLOCK_SIZE, Body

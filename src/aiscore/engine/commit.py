@@ -1,0 +1,159 @@
+"""The commit: one transaction makes a name point at finished pieces."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from aiscore.engine.core import Core
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.database import Connection
+from aiscore.engine.index.objects import (
+    ObjectRow,
+    PieceRef,
+    insert_pieces,
+    select_for_write,
+    write_object,
+)
+from aiscore.engine.index.schema import PIECE_LIVE
+from aiscore.errors import (
+    BucketNotFoundError,
+    BusyError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.objects import Precondition
+
+__all__ = ["Content", "check_precondition", "commit_content", "etag_of"]
+
+
+class Content(Protocol):
+    """Finished pieces that wait for their commit."""
+
+    @property
+    def pieces(self) -> Sequence[PieceRef]:
+        """At least one, in order."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        ...
+
+    def settle(self) -> None:
+        """Called after the commit: the pieces have rows."""
+        ...
+
+
+def commit_content(
+    core: Core,
+    bucket: BucketRow,
+    name: str,
+    content: Content,
+    *,
+    checksum: Checksum | None,
+    custom: Mapping[str, str],
+    precondition: Precondition | None = None,
+    expected: ObjectRow | None = None,
+    append_handle: str | None = None,
+    sync: bool = False,
+) -> ObjectRow:
+    """Make `name` point at the finished pieces of `content`, and reclaim what it pointed at before.
+
+    Args:
+        core: the home.
+        bucket: where; it must still exist at the commit.
+        name: checked object name.
+        content: finished; it is settled here on success, and aborted by the caller on failure.
+        checksum: of the whole.
+        custom: checked metadata.
+        precondition: checked inside the transaction.
+        expected: the object must still have this row's content (an append that started from it).
+        append_handle: the pieces have rows already, held by this handle, which ends here.
+        sync: the commit is on disk on return.
+
+    Raises:
+        PreconditionFailedError: `precondition` does not hold.
+        BusyError: the object is not `expected` any more.
+    """
+    first = content.pieces[0]
+    now = time.time_ns()
+    with core.database.write(sync=sync) as connection:
+        is_alive, old = select_for_write(connection, bucket.id, name)
+        if not is_alive:
+            raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
+        if precondition is not None:
+            check_precondition(precondition, old, bucket.bucket.object_cname(name))
+        if expected is not None and (old is None or old.generation != expected.generation):
+            raise BusyError(
+                f"{bucket.bucket.object_cname(name)} was changed meanwhile", hint="try again"
+            )
+        version = 0
+        if bucket.props.versioning.enabled:
+            version = old.version + 1 if old is not None else 1
+        row = ObjectRow(
+            bucket.id,
+            name,
+            content.size,
+            version,
+            checksum.type.value if checksum is not None else ChecksumType.NONE.value,
+            checksum.value if checksum is not None else "",
+            now,
+            now,
+            json.dumps(dict(custom), separators=(",", ":")) if custom else None,
+            first.piece_id,
+            first.mountpath_id,
+            first.piece_id,
+            len(content.pieces),
+        )
+        if append_handle is None:
+            insert_pieces(connection, content.pieces)
+        else:
+            _take_over(connection, append_handle, first.piece_id)
+        write_object(connection, row, old)
+        core.garbage.forget(connection)
+    content.settle()
+    if old is not None:
+        core.garbage.reclaim(old)
+    return row
+
+
+def _take_over(connection: Connection, handle: str, piece_id: int) -> None:
+    ended = connection.execute("DELETE FROM appends WHERE handle = ?", (handle,)).rowcount
+    if not ended:
+        raise NotFoundError(f'append handle "{handle}" does not exist')
+    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_LIVE, piece_id))
+
+
+def etag_of(row: ObjectRow) -> str:
+    """Strong validator of the content: the backend's or S3's own when it is known, else the generation."""
+    if row.custom is not None and '"ETag"' in row.custom:
+        etag = json.loads(row.custom).get("ETag")
+        if etag:
+            return str(etag).strip('"')
+    return f"{row.generation:016x}"
+
+
+def check_precondition(wanted: Precondition, row: ObjectRow | None, cname: str) -> None:
+    """Compare a precondition with the object as it is.
+
+    Raises:
+        PreconditionFailedError: it does not hold.
+    """
+    if wanted.if_absent:
+        if row is not None:
+            raise PreconditionFailedError(
+                f"{cname} already exists", hint="drop the condition to replace it"
+            )
+        return
+    for what, value, actual in (
+        ("etag", wanted.if_etag, etag_of(row) if row is not None else ""),
+        ("version", wanted.if_version, str(row.version) if row is not None else ""),
+    ):
+        if value is None:
+            continue
+        if row is None:
+            raise PreconditionFailedError(f"{cname} does not exist, expected {what} {value}")
+        if value != actual:
+            raise PreconditionFailedError(f"{cname} has {what} {actual}, expected {value}")
