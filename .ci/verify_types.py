@@ -6,6 +6,7 @@ those are looked at: a class counts with all its members.
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,14 +28,24 @@ def exports(module: str) -> list[str]:
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             names: list[str] = ast.literal_eval(node.value)
-            return names
+            return [
+                name for name in names if not name.startswith("_")
+            ]  # pyright leaves dunders out
     return []
 
 
 def main() -> int:
     """Run pyright, and print what is wrong with public names."""
     command = [sys.executable, "-m", "pyright", "--verifytypes", "aiscore", "--ignoreexternal"]
-    done = subprocess.run([*command, "--outputjson"], capture_output=True, text=True, check=False)
+    # pyright looks for the package where the first `python` of the PATH does.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        [*command, "--outputjson"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
     try:
         symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
     except (ValueError, KeyError):
@@ -42,7 +53,10 @@ def main() -> int:
         return 1
     doubtful = {s["name"]: s for s in symbols if not s["isTypeKnown"] or s["isTypeAmbiguous"]}
     public = {f"{module}.{name}" for module in PUBLIC for name in exports(module)}
+    unseen = public - {symbol["name"] for symbol in symbols}
     wrong = sorted(public & doubtful.keys())
+    for name in sorted(unseen):
+        print(f"{name}: pyright did not see it")
     for name in wrong:
         print(f"{name}: its type is not fully known")
     names = {name.rpartition(".")[2] for name in wrong}
@@ -50,7 +64,7 @@ def main() -> int:
         if symbol["diagnostics"] and names & set(symbol["name"].split(".")):
             for diagnostic in symbol["diagnostics"]:
                 print(f"  {symbol['name']}: {diagnostic['message']}")
-    return 1 if wrong else 0
+    return 1 if wrong or unseen else 0
 
 
 if __name__ == "__main__":

@@ -208,9 +208,17 @@ class ChecksumMismatchError(AisError):
 
 
 class CorruptionError(AisError):
-    """What was stored is not what was written: a piece is missing, short, or fails its checksum."""
+    """What was stored is not what was written: a piece is missing, short, or fails its checksum.
+
+    Attributes:
+        kind: which of these, as `aiscore.model.storage.FaultKind` names it; empty when it is another damage.
+    """
 
     code = "ErrCorruption"
+
+    def __init__(self, message: str, *, hint: str | None = None, kind: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
 
 
 class FormatVersionError(AisError):

@@ -22,16 +22,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, tzinfo
 from itertools import count
 from pathlib import Path
+from typing import Self
 from unittest.mock import patch
 
+from aiscore.engine.commit import commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import delete_bucket, find_bucket
 from aiscore.engine.index.objects import delete_object, select_object
 from aiscore.engine.layout import FORMAT_VERSION
 from aiscore.engine.store import Store
-from aiscore.engine.write import ContentWriter, commit_content
+from aiscore.engine.write import ContentWriter
 from aiscore.model.bucket import BucketRef, Namespace
 from aiscore.model.checksum import ChecksumType
 from aiscore.model.objects import GetOptions, PutOptions
@@ -62,6 +65,15 @@ def members(seed: int) -> dict[str, bytes]:
     return {name: content(seed + n, 300 * n) for n, name in enumerate(names)}
 
 
+class FixedDatetime(datetime):
+    """The calendar's side of the fixed clock."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """Always the same moment."""
+        return cls.fromtimestamp(NOW_NS // 10**9, tz or UTC)
+
+
 @contextmanager
 def fixed(start: int) -> Iterator[None]:
     """Clock, random names and process id that are the same in every run."""
@@ -72,6 +84,7 @@ def fixed(start: int) -> Iterator[None]:
         patch.object(time, "time", lambda: next(ticks) / 1e9),
         patch.object(secrets, "token_hex", lambda size=32: numbers.randbytes(size).hex()),
         patch.object(os, "getpid", lambda: 4711),
+        patch("aiscore.engine.core.datetime", FixedDatetime),
     ):
         yield
 

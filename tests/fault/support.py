@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
+from aiscore.engine.commit import commit_content
 from aiscore.engine.fileio import Files, OsFiles
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import default_mountpath, piece_path
 from aiscore.engine.shardcache import ShardCache
 from aiscore.engine.store import Store
-from aiscore.engine.write import ContentWriter, commit_content
+from aiscore.engine.write import ContentWriter
 from aiscore.errors import AisError
 from aiscore.model.access import Access
 from aiscore.model.batch import BatchEntry, BatchRequest
@@ -70,6 +71,7 @@ def put_pieces(
     """Store an object of several pieces; through `put` a piece has at least a gibibyte."""
     row = store.core.bucket(bucket, Access.PUT)
     kind = row.props.checksum.type
+    sync = store.core.is_durable(row)
     writer = ContentWriter(
         store.core,
         bucket.uname + name,
@@ -77,12 +79,12 @@ def put_pieces(
         {kind},
         piece_size_max=piece_size,
         piece_checksum=ChecksumType.XXHASH2,
+        sync=sync,
     )
-    sync = store.core.is_durable(row)
     try:
         for start in range(0, len(data), 3 * piece_size // 2):
             writer.write(data[start : start + 3 * piece_size // 2])
-        writer.finish(sync=sync)
+        writer.finish()
         return commit_content(
             store.core,
             row,
@@ -264,6 +266,10 @@ class FaultyFiles:
     def size(self, fd: int) -> int:
         self._step("size")
         return os.fstat(fd).st_size
+
+    def size_of(self, path: str) -> int:
+        self._step("size_of")
+        return os.stat(path).st_size
 
     def truncate(self, fd: int, size: int) -> None:
         self._step("truncate")

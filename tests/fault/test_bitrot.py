@@ -1,6 +1,7 @@
 """Damage on disk: found by name and kind, never served as if it were right, neighbours unharmed."""
 
 import os
+import sqlite3
 from collections.abc import Callable
 from random import Random
 
@@ -61,7 +62,7 @@ DAMAGE: dict[str, tuple[Callable[[str, Random], None], FaultKind]] = {
 
 
 @pytest.fixture
-def damaged(home: str) -> "Store":
+def damaged(home: str) -> Store:
     """A store whose end is not checked: it is broken on purpose."""
     store = open_store(home)
     store.create_bucket(BUCKET)
@@ -74,7 +75,7 @@ def test_a_scrub_names_every_damaged_object_and_no_other(damaged: Store, seed: i
     random = Random(f"bitrot/{seed}")
     for number in range(60):
         if number % 3:
-            put(damaged, f"missing recorded is {number}", small(number))
+            put(damaged, f"single-{number}", small(number))
         else:
             put_pieces(damaged, f"chunked-{number}", small(number), random.choice([KIB, 4 * KIB]))
     expected: dict[str, FaultKind] = {}
@@ -95,6 +96,18 @@ def test_a_scrub_names_every_damaged_object_and_no_other(damaged: Store, seed: i
         else:
             assert len(damaged.read(BUCKET, name, VERIFIED)) == 5_000
     damaged.close()
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGE))
+def test_the_kind_of_a_fault_does_not_depend_on_the_name_of_the_object(
+    damaged: Store, kind: str
+) -> None:
+    for name in ("missing", "recorded is", "chunk 1 is missing", "checksum"):
+        put(damaged, name, small())
+        DAMAGE[kind][0](paths_of(damaged, name)[0], Random(name))
+    faults = damaged.validate(None, "").faults
+    damaged.close()
+    assert {fault.kind for fault in faults} == {DAMAGE[kind][1]}
 
 
 @pytest.mark.parametrize("kind", ["truncate", "extend", "remove"])
@@ -166,6 +179,14 @@ def test_a_flipped_bit_is_refused_when_the_bucket_validates_reads(damaged: Store
     damaged.close()
 
 
+def stored_index(home: str) -> bytes:
+    connection = sqlite3.connect(f"{home}/index.db")
+    found = connection.execute("SELECT members FROM shard_indexes").fetchall()
+    connection.close()
+    assert len(found) == 1
+    return bytes(found[0][0])
+
+
 @pytest.mark.parametrize("archive_format", list(ArchiveFormat))
 def test_a_damaged_member_index_is_rebuilt_silently(
     home: str, archive_format: ArchiveFormat
@@ -176,8 +197,8 @@ def test_a_damaged_member_index_is_rebuilt_silently(
     contents = {f"m{number}": small(number) for number in range(20)}
     store.put_members(BUCKET, shard, members(contents), ArchivePutMode.CREATE, None)
     assert store.read(BUCKET, shard, GetOptions(archpath="m7")) == small(7)
-    whole = store.core.connection().execute("SELECT members FROM shard_indexes").fetchone()[0]
     store.close()
+    whole = stored_index(home)
     random = Random("index")
     damages = [b"", b"AISX", whole[:-1], whole + b"\0", random.randbytes(len(whole))]
     for _ in range(20):
@@ -190,10 +211,9 @@ def test_a_damaged_member_index_is_rebuilt_silently(
         assert store.read(BUCKET, shard, GetOptions(archpath="m7")) == small(7)
         names = [member.name for member in store.list_members(BUCKET, shard, None)]
         assert names == list(contents)
-        again = store.core.connection().execute("SELECT members FROM shard_indexes").fetchone()[0]
-        assert again == whole
         assert store.validate(None, "").faults == ()
         store.close()
+        assert stored_index(home) == whole
 
 
 @pytest.mark.parametrize("archive_format", list(ArchiveFormat))

@@ -623,7 +623,8 @@ def forks_under_a_lock(home: str) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with store.core.shard_indexes._lock, store.core.unpacked._lock:
+        core = store.core
+        with core.shard_indexes._lock, core.unpacked._lock, core.buffers._lock:
             entered.set()
             leave.wait()
 
@@ -638,6 +639,8 @@ def forks_under_a_lock(home: str) -> None:
             entries = [BatchEntry("t.tgz", archpath="a")]
             with store.get_batch(BatchRequest(entries=entries, bucket=BUCKET)) as stream:
                 assert [data for _, data in stream] == [small(1)]
+            with store.get_batch_archive(BatchRequest(entries=entries, bucket=BUCKET)) as archive:
+                assert sum(len(block) for block in archive) > len(small(1))
             code = 0
         finally:
             os._exit(code)
@@ -700,10 +703,14 @@ def test_eight_threads_on_one_store(store: Store) -> None:
 def test_threads_that_come_and_go_leave_no_descriptors(store: Store) -> None:
     """A server's threads live long; a script that starts one for each piece of work must not run out either."""
     put(store, "s", small())
-    in_threads(8, lambda _: read(store, "s") and None)
+
+    def read_small(_number: int) -> None:
+        assert read(store, "s") == small()
+
+    in_threads(8, read_small)
     fds = open_fds()
     for _ in range(10):
-        in_threads(8, lambda _: read(store, "s") and None)
+        in_threads(8, read_small)
     assert open_fds() <= fds + 24
 
 
@@ -800,13 +807,18 @@ def test_a_sweep_that_read_an_old_bound_leaves_no_orphan(
     home: str, store: Store, tmp_path: Path
 ) -> None:
     """The bounds of a session are good only once its lock is held: its process may have gone on until then."""
-    go, ready = str(tmp_path / "go"), str(tmp_path / "ready")
-    first = PROCESSES.Process(target=leave_unfinished, args=(home, "", "", 1))
-    first.start()
+    go, first_go = str(tmp_path / "go"), str(tmp_path / "first-go")
+    children = []
+    for number, signal_file in enumerate((first_go, go)):
+        ready = str(tmp_path / f"ready-{number}")
+        arguments = (home, ready, signal_file, 1030)
+        children.append(PROCESSES.Process(target=leave_unfinished, args=arguments))
+        children[-1].start()
+        until(lambda path=ready: os.path.exists(path), "the writer has its session")  # type: ignore[misc]
+    first, second = children
+    with open(first_go, "wb"):
+        pass
     finish_process(first)
-    second = PROCESSES.Process(target=leave_unfinished, args=(home, ready, go, 1030))
-    second.start()
-    until(lambda: os.path.exists(ready), "the second writer has its session")
     connection = store.core.connection()
 
     def between(statement: str) -> None:
@@ -827,10 +839,9 @@ def test_a_sweep_that_read_an_old_bound_leaves_no_orphan(
 def leave_unfinished(home: str, ready: str, go: str, count: int) -> None:
     store = open_store(home)
     put(store, "n", b"")
-    if ready:
-        with open(ready, "wb"):
-            pass
-        until(lambda: os.path.exists(go), "the sweep has begun")
+    with open(ready, "wb"):
+        pass
+    until(lambda: os.path.exists(go), "the sign to go on")
     for number in range(count):
         put(store, f"n{number % 10}", b"")
 

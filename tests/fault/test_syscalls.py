@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -414,7 +415,7 @@ def test_the_index_damaged_on_disk_is_a_typed_error(home: str) -> None:
         store = open_store(home)
     except AisError:
         return
-    calls = {
+    calls: dict[str, Callable[[int], object]] = {
         "head": lambda n: store.head(BUCKET, f"name-{n:05d}-{'x' * 60}"),
         "read": lambda n: read(store, f"name-{n:05d}-{'x' * 60}"),
         "list": lambda _: names_of(store),

@@ -76,14 +76,25 @@ Members = list[tuple[str, bytes]]
 
 
 class Stored:
-    """One object of the model: its bytes, and for a shard the format and members it was written with."""
+    """One object of the model.
+
+    Its bytes; for a shard the format and members it was written with; and whether the bytes are
+    noise, which is no archive whatever the name says. An archive with bytes appended is neither:
+    what it means is not ours to say.
+    """
 
     def __init__(
-        self, content: bytes, kind: ArchiveFormat | None = None, members: Members | None = None
+        self,
+        content: bytes,
+        kind: ArchiveFormat | None = None,
+        members: Members | None = None,
+        *,
+        is_noise: bool = True,
     ) -> None:
         self.content = content
         self.kind = kind
         self.members = members or []
+        self.is_noise = is_noise and kind is None
 
     def members_as(self, name: str) -> Members | None:
         """Members under this name; None when the store may take it for no archive, or for another."""
@@ -306,8 +317,9 @@ class StoreMachine(RuleBasedStateMachine):
         for i, part in enumerate(parts):
             handle = (self.one, self.two)[i % 2].append(ref, name, part, handle)
         self.one.flush_append(ref, name, handle)
-        before = self.model[ref].get(name, Stored(b"")).content
-        self.model[ref][name] = Stored(before + b"start" + b"".join(parts))
+        before = self.model[ref].get(name, Stored(b""))
+        content = before.content + b"start" + b"".join(parts)
+        self.model[ref][name] = Stored(content, is_noise=before.is_noise)
 
     # listings
 
@@ -381,7 +393,7 @@ class StoreMachine(RuleBasedStateMachine):
         members = stored.members_as(shard)
         cname = ref.object_cname(shard)
         if members is None:
-            if stored.kind is None and stored.content:  # bytes of no meaning
+            if stored.is_noise and stored.content:
                 self._fails(InvalidArgumentError, cname, lambda: self.one.list_members(ref, shard))
             return
         listed = [(m.name, m.size) for m in self.two.list_members(ref, shard)]

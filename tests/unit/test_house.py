@@ -18,7 +18,7 @@ import pytest
 from aiscli.exitcodes import ExitCode, exit_code_of
 from aiscore import _version, errors
 from aiscore.engine.index.schema import migrate
-from aiscore.engine.layout import FORMAT_VERSION
+from aiscore.engine.layout import APPLICATION_ID, FORMAT_VERSION, piece_path
 from aiscore.transport.base import Transport
 
 ROOT = Path(__file__).parents[2]
@@ -269,6 +269,8 @@ def test_the_format_page_names_every_table_and_column() -> None:
 def test_the_format_page_is_about_this_format() -> None:
     page = (ROOT / "docs" / "format.md").read_text()
     assert f"# On-disk format, version {FORMAT_VERSION}\n" in page
+    assert f"`0x{APPLICATION_ID:08x}`" in page
+    assert f"`{piece_path('', 0x3_0000_0105).lstrip('/')}`" in page
 
 
 def test_the_limits_page_has_the_values_of_the_code() -> None:

@@ -5,10 +5,9 @@ killed call wrote past it is cut off by the next one. The handle is good in ever
 """
 
 import fcntl
-import json
+import logging
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiscore.engine.bodies import blocks_of, verify
@@ -16,14 +15,20 @@ from aiscore.engine.checksum import MultiHasher
 from aiscore.engine.commit import commit_content
 from aiscore.engine.content import FileContent
 from aiscore.engine.core import Core
-from aiscore.engine.fileio import storage_error, write_all
+from aiscore.engine.fileio import close_quietly, storage_error, write_all
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import PieceRef, select_object
+from aiscore.engine.index.objects import PieceRef, missing_mountpath, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, open_content, props_of
-from aiscore.errors import BusyError, NotFoundError, ObjectNotFoundError
+from aiscore.errors import (
+    AisError,
+    BucketNotFoundError,
+    BusyError,
+    NotFoundError,
+    ObjectNotFoundError,
+)
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
@@ -32,6 +37,8 @@ from aiscore.model.objects import ObjectProps
 from aiscore.model.stream import Body
 
 __all__ = ["APPEND_IDLE_MAX_S", "append_object", "expire_appends", "flush_append"]
+
+log = logging.getLogger(__name__)
 
 APPEND_IDLE_MAX_S = 24 * 3600
 """How long an unused handle lives; what was appended through it goes with it."""
@@ -49,10 +56,22 @@ def append_object(core: Core, bucket: BucketRef, name: str, body: Body, handle: 
     """Add bytes. See `Transport.append`."""
     check_object_name(name)
     row = core.bucket(bucket, Access.APPEND)
-    if not handle:
-        handle = _begin(core, row, name)
+    core.admit_write()
+    if handle:
+        _append(core, row, name, body, handle)
+        return handle
+    handle = _begin(core, row, name)
+    try:
+        _append(core, row, name, body, handle)
+    except BaseException:
+        _discard(core, handle)  # the caller never learns of it
+        raise
+    return handle
+
+
+def _append(core: Core, row: BucketRow, name: str, body: Body, handle: str) -> None:
     state = _find(core, row, name, handle)
-    cname = bucket.object_cname(name)
+    cname = f"{row.cname}/{name}"
     path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
     try:
         fd = core.files.open_write(path)
@@ -65,15 +84,19 @@ def append_object(core: Core, bucket: BucketRef, name: str, body: Body, handle: 
         )  # another process may have appended until the lock was free
         size = _write_at_end(core, fd, state, body, cname)
         with core.database.write() as connection:
-            connection.execute(
-                "UPDATE appends SET size = ?, used_ns = ? WHERE handle = ?",
-                (size, time.time_ns(), handle),
-            )
+            updated = connection.execute(
+                "UPDATE appends SET size = ?, used_ns = ? WHERE handle = ? AND piece_id = ?",
+                (size, time.time_ns(), handle, state.piece_id),
+            ).rowcount
+        if not updated:
+            raise _no_handle(row, name, handle)
+        closing, fd = fd, -1
+        core.files.close(closing)
     except OSError as exc:
         raise storage_error(exc, cname) from exc
     finally:
-        core.files.close(fd)
-    return handle
+        if fd >= 0:
+            close_quietly(core.files, fd)
 
 
 def flush_append(
@@ -94,28 +117,27 @@ def flush_append(
         raise storage_error(exc, cname) from exc
     try:
         _lock(fd, cname)
-        state = _find(core, row, name, handle)
+        state = _find_again(core, row, name, state)
         core.files.truncate(fd, state.size)
         hasher = _hash(core, fd, state.size, kinds, cname)
         verify(checksum, hasher, cname)
         if sync:
             core.files.fsync(fd)
             core.files.fsync_dir(path.rpartition("/")[0])
-        previous = select_object(core.connection(), row.id, name)
         committed = commit_content(
             core,
             row,
             name,
             _Appended(state),
             checksum=hasher.checksum(kind),
-            custom=_custom(previous.custom if previous is not None else None),
+            custom=None,
             append_handle=handle,
             sync=sync,
         )
     except OSError as exc:
         raise storage_error(exc, cname) from exc
     finally:
-        core.files.close(fd)
+        close_quietly(core.files, fd)
     return props_of(core, committed)
 
 
@@ -123,17 +145,24 @@ def expire_appends(core: Core) -> None:
     """Forget handles that nobody used for `APPEND_IDLE_MAX_S`."""
     limit = time.time_ns() - APPEND_IDLE_MAX_S * 10**9
     connection = core.connection()
-    old = connection.execute("SELECT handle, piece_id FROM appends WHERE used_ns < ?", (limit,))
-    rows = old.fetchall()
-    if not rows:
-        return
-    with core.database.write() as connection:
-        for handle, piece_id in rows:
-            connection.execute("DELETE FROM appends WHERE handle = ?", (handle,))
+    old = connection.execute("SELECT handle FROM appends WHERE used_ns < ?", (limit,))
+    for (handle,) in old.fetchall():
+        _discard(core, handle)
+
+
+def _discard(core: Core, handle: str) -> None:
+    """End a handle and reclaim its piece; what fails here expires later."""
+    try:
+        with core.database.write() as connection:
             connection.execute(
-                "UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, piece_id)
+                "UPDATE pieces SET state = ? WHERE id IN "
+                "(SELECT piece_id FROM appends WHERE handle = ?)",
+                (PIECE_GARBAGE, handle),
             )
-    core.garbage.reclaim_marked()
+            connection.execute("DELETE FROM appends WHERE handle = ?", (handle,))
+        core.garbage.reclaim_marked()
+    except AisError as exc:
+        log.warning("append handle not discarded: reason=%s", exc)
 
 
 class _Appended:
@@ -162,10 +191,18 @@ def _begin(core: Core, bucket: BucketRow, name: str) -> str:
                 else:
                     for block in reader:
                         writer.write(block)
-        writer.finish(sync=False)
+        writer.finish()
         piece = writer.pieces[0]
         handle = secrets.token_hex(12)
         with core.database.write() as connection:
+            is_alive, _ = select_for_write(connection, bucket.id, name)
+            if not is_alive:
+                raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
+            if missing_mountpath(connection, writer.pieces) is not None:
+                raise BusyError(
+                    f"the mountpath of {bucket.cname}/{name} was removed meanwhile",
+                    hint="try again",
+                )
             connection.execute(
                 "INSERT INTO pieces VALUES (?, ?, ?)",
                 (piece.piece_id, piece.mountpath_id, PIECE_APPENDING),
@@ -200,11 +237,23 @@ def _find(core: Core, bucket: BucketRow, name: str, handle: str) -> _Handle:
         .fetchone()
     )
     if found is None:
-        raise NotFoundError(
-            f'append handle "{handle}" of {bucket.bucket.object_cname(name)} does not exist',
-            hint="append without a handle to begin anew",
-        )
+        raise _no_handle(bucket, name, handle)
     return _Handle(*found)
+
+
+def _find_again(core: Core, bucket: BucketRow, name: str, state: _Handle) -> _Handle:
+    """The handle under its lock: until it was free, another process may have appended, or moved the piece."""
+    found = _find(core, bucket, name, state.handle)
+    if found.piece_id != state.piece_id:
+        raise BusyError(f"{bucket.cname}/{name} is being moved", hint="try again")
+    return found
+
+
+def _no_handle(bucket: BucketRow, name: str, handle: str) -> NotFoundError:
+    return NotFoundError(
+        f'append handle "{handle}" of {bucket.cname}/{name} does not exist',
+        hint="append without a handle to begin anew",
+    )
 
 
 def _lock(fd: int, cname: str) -> None:
@@ -232,7 +281,3 @@ def _hash(core: Core, fd: int, size: int, kinds: set[ChecksumType], cname: str) 
     for block in ContentReader(content, 0, size, cname):
         hasher.update(block)
     return hasher
-
-
-def _custom(stored: str | None) -> Mapping[str, str]:
-    return json.loads(stored) if stored else {}

@@ -93,6 +93,11 @@ def rename_bucket(core: Core, source: BucketRef, target: BucketRef) -> None:
 def destroy_bucket(core: Core, bucket: BucketRef) -> None:
     """Take the name away in one commit, then remove what the bucket held."""
     core.bucket(bucket, Access.DESTROY_BUCKET)
+    core.freeing(lambda: _take_name_away(core, bucket))
+    core.remove_doomed()
+
+
+def _take_name_away(core: Core, bucket: BucketRef) -> None:
     with core.database.write(sync=True) as connection:
         row = _current(core, bucket)
         connection.execute(
@@ -102,7 +107,6 @@ def destroy_bucket(core: Core, bucket: BucketRef) -> None:
         )
         connection.execute("DELETE FROM appends WHERE bucket_id = ?", (row.id,))
         index.delete_bucket(connection, row.id)
-    core.remove_doomed()
 
 
 def copy_bucket(

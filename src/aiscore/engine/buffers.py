@@ -16,6 +16,11 @@ class Buffers:
         self._lock = Lock()
         self._free: list[memoryview] = []
 
+    def reset_after_fork(self) -> None:
+        """Another thread of the parent may have held the lock, or hold a buffer."""
+        self._lock = Lock()
+        self._free = []
+
     def take(self) -> memoryview:
         """A buffer with anything in it."""
         with self._lock:

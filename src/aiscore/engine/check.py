@@ -34,10 +34,9 @@ def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateRepor
     else:
         connection = core.connection()
         connection.fresh_cache()
-        rows = [
-            bucket_index.find_bucket(connection, found)
-            for found in bucket_index.list_buckets(connection, None, None)
-        ]
+        names = bucket_index.list_buckets(connection, None, None)
+        found_rows = [bucket_index.select_bucket(connection, name) for name in names]
+        rows = [row for row in found_rows if row is not None]
     objects = pieces = size = 0
     faults: list[Fault] = []
     for row in rows:
@@ -62,15 +61,9 @@ def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fau
     except NotFoundError:
         return  # deleted since it was listed
     except CorruptionError as exc:
-        yield Fault(_kind_of(exc), cname, exc.message)
+        yield Fault(FaultKind(exc.kind) if exc.kind else FaultKind.UNREADABLE, cname, exc.message)
     except AisError as exc:
         yield Fault(FaultKind.UNREADABLE, cname, exc.message)
-
-
-def _kind_of(exc: CorruptionError) -> FaultKind:
-    if "missing" in exc.message:
-        return FaultKind.MISSING
-    return FaultKind.CHECKSUM if "recorded is" in exc.message else FaultKind.SIZE
 
 
 def _check_structure(core: Core) -> Iterator[Fault]:
@@ -120,7 +113,11 @@ def _check_files(core: Core) -> Iterator[Fault]:
             .fetchall()
         }
         for path, piece_id in _files(mountpath.path):
-            if piece_id not in known and not _may_be_unfinished(core, piece_id):
+            if (
+                piece_id not in known
+                and not _may_be_unfinished(core, piece_id)
+                and os.path.exists(path)  # not removed since it was listed
+            ):
                 yield Fault(FaultKind.ORPHAN, path, "no row names this file")
 
 
@@ -128,6 +125,9 @@ def _files(mountpath: str) -> Iterator[tuple[str, int | None]]:
     root = pieces_root(mountpath)
     try:
         for directory in sorted(os.listdir(root)):
+            if not os.path.isdir(f"{root}/{directory}"):
+                yield f"{root}/{directory}", None
+                continue
             for name in os.listdir(f"{root}/{directory}"):
                 path = f"{root}/{directory}/{name}"
                 try:

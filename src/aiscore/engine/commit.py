@@ -12,6 +12,7 @@ from aiscore.engine.index.objects import (
     ObjectRow,
     PieceRef,
     insert_pieces,
+    missing_mountpath,
     select_for_write,
     write_object,
 )
@@ -53,9 +54,9 @@ def commit_content(
     content: Content,
     *,
     checksum: Checksum | None,
-    custom: Mapping[str, str],
+    custom: Mapping[str, str] | None,
     precondition: Precondition | None = None,
-    expected: ObjectRow | None = None,
+    expected_generation: int | None = None,
     append_handle: str | None = None,
     sync: bool = False,
 ) -> ObjectRow:
@@ -67,15 +68,15 @@ def commit_content(
         name: checked object name.
         content: finished; it is settled here on success, and aborted by the caller on failure.
         checksum: of the whole.
-        custom: checked metadata.
+        custom: checked metadata; None keeps what the object has at the commit.
         precondition: checked inside the transaction.
-        expected: the object must still have this row's content (an append that started from it).
+        expected_generation: the object must still have this content, 0 for none (an append that started from it).
         append_handle: the pieces have rows already, held by this handle, which ends here.
         sync: the commit is on disk on return.
 
     Raises:
         PreconditionFailedError: `precondition` does not hold.
-        BusyError: the object is not `expected` any more.
+        BusyError: the object does not have the expected content any more, or a mountpath was removed meanwhile.
     """
     first = content.pieces[0]
     now = time.time_ns()
@@ -85,9 +86,13 @@ def commit_content(
             raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
         if precondition is not None:
             check_precondition(precondition, old, bucket.bucket.object_cname(name))
-        if expected is not None and (old is None or old.generation != expected.generation):
+        if expected_generation is not None:
+            generation = 0 if old is None else old.generation
+            if generation != expected_generation:
+                raise BusyError(f"{bucket.cname}/{name} was changed meanwhile", hint="try again")
+        if missing_mountpath(connection, content.pieces) is not None:
             raise BusyError(
-                f"{bucket.bucket.object_cname(name)} was changed meanwhile", hint="try again"
+                f"the mountpath of {bucket.cname}/{name} was removed meanwhile", hint="try again"
             )
         version = 0
         if bucket.props.versioning.enabled:
@@ -101,11 +106,12 @@ def commit_content(
             checksum.value if checksum is not None else "",
             now,
             now,
-            json.dumps(dict(custom), separators=(",", ":")) if custom else None,
+            _encode_custom(custom, old),
             first.piece_id,
             first.mountpath_id,
             first.piece_id,
             len(content.pieces),
+            max(piece.size for piece in content.pieces),
         )
         if append_handle is None:
             insert_pieces(connection, content.pieces)
@@ -117,6 +123,12 @@ def commit_content(
     if old is not None:
         core.garbage.reclaim(old)
     return row
+
+
+def _encode_custom(custom: Mapping[str, str] | None, old: ObjectRow | None) -> str | None:
+    if custom is None:
+        return None if old is None else old.custom
+    return json.dumps(dict(custom), separators=(",", ":")) if custom else None
 
 
 def _take_over(connection: Connection, handle: str, piece_id: int) -> None:

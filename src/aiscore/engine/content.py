@@ -6,13 +6,15 @@ from collections.abc import Callable
 from functools import partial
 
 from aiscore.engine.archive.source import Source
-from aiscore.engine.fileio import Files, storage_error
+from aiscore.engine.fileio import Files, close_quietly, storage_error
 from aiscore.engine.index.objects import PieceRef
 from aiscore.errors import CorruptionError
+from aiscore.model.storage import FaultKind
 
 __all__ = ["ContentSource", "FileContent", "ManifestContent"]
 
-_OPEN_PIECES_MAX = 16
+_OPEN_PIECES_MAX = 2
+"""Of one object, beside the first: readers go forward, and a batch holds many objects open."""
 
 
 class _RawFile:
@@ -58,7 +60,7 @@ class FileContent:
         """Close the file; safe to repeat."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            self._files.close(fd)
+            close_quietly(self._files, fd)
 
 
 class ManifestContent:
@@ -116,26 +118,37 @@ class ManifestContent:
         except OSError as exc:
             raise storage_error(exc, self._what) from exc
         if count == 0 and room:
-            raise CorruptionError(f"{self._what}: chunk {number + 1} is shorter than recorded")
+            raise CorruptionError(
+                f"{self._what}: chunk {number + 1} is shorter than recorded", kind=FaultKind.SIZE
+            )
         return count
 
     def close(self) -> None:
         """Close all files; safe to repeat. Closing the first one lets the reclaimer in."""
         while self._open:
-            self._files.close(self._open.popitem()[1])
+            close_quietly(self._files, self._open.popitem()[1])
         fd, self._first_fd = self._first_fd, -1
         if fd >= 0:
-            self._files.close(fd)
+            close_quietly(self._files, fd)
             self._on_close()
 
     def check(self) -> None:
         """Look at every piece's size before the first byte is delivered."""
-        for number in range(len(self._pieces)):
-            actual = self._files.size(self._fd(number))
-            if actual != self._pieces[number].size:
+        for number, piece in enumerate(self._pieces, start=1):
+            try:
+                fd = self._files.open(self._path_of(piece))
+                try:
+                    actual = self._files.size(fd)
+                finally:
+                    close_quietly(self._files, fd)
+            except FileNotFoundError as exc:
+                raise self._missing(number) from exc
+            except OSError as exc:
+                raise storage_error(exc, self._what) from exc
+            if actual != piece.size:
                 raise CorruptionError(
-                    f"{self._what}: chunk {number + 1} has {actual} bytes, recorded are "
-                    f"{self._pieces[number].size}"
+                    f"{self._what}: chunk {number} has {actual} bytes, recorded are {piece.size}",
+                    kind=FaultKind.SIZE,
                 )
 
     def _fd(self, number: int) -> int:
@@ -149,11 +162,16 @@ class ManifestContent:
         try:
             fd = self._files.open(self._path_of(piece))
         except FileNotFoundError as exc:
-            raise CorruptionError(f"{self._what}: chunk {number + 1} is missing") from exc
+            raise self._missing(number + 1) from exc
+        except OSError as exc:
+            raise storage_error(exc, self._what) from exc
         if len(self._open) >= _OPEN_PIECES_MAX:
-            self._files.close(self._open.popitem(last=False)[1])
+            close_quietly(self._files, self._open.popitem(last=False)[1])
         self._open[number] = fd
         return fd
+
+    def _missing(self, number: int) -> CorruptionError:
+        return CorruptionError(f"{self._what}: chunk {number} is missing", kind=FaultKind.MISSING)
 
 
 ContentSource = FileContent | ManifestContent

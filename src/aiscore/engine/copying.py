@@ -11,7 +11,7 @@ from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
-from aiscore.engine.write import SinglePiece
+from aiscore.engine.write import SinglePiece, make_directory
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_object_name
@@ -40,10 +40,11 @@ def copy_content(
     A piece is immutable, so on the same mountpath the copy is a hard link: no data moves. Elsewhere the bytes are
     copied inside the kernel. The recorded checksum goes along; it is not computed again.
     """
+    core.admit_write()
     row, content = open_content(core, source, name)
     try:
         if isinstance(content, FileContent):
-            linked = _link_copy(core, row, target, target_name)
+            linked = _link_copy(core, row, content, target, target_name)
             if linked is not None:
                 return linked
         return _byte_copy(core, row, content, target, target_name)
@@ -51,7 +52,9 @@ def copy_content(
         content.close()
 
 
-def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) -> ObjectRow | None:
+def _link_copy(
+    core: Core, row: ObjectRow, content: FileContent, target: BucketRow, target_name: str
+) -> ObjectRow | None:
     """None when the file system cannot link here."""
     mountpath = core.mountpaths.known(row.mountpath_id)
     if mountpath is None or mountpath.state is not MountpathState.ENABLED:
@@ -61,8 +64,10 @@ def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) 
     sync = core.is_durable(target)
     try:
         try:
-            _link(core, piece_path(mountpath.path, row.piece_id), linked.path, directory)
+            source = piece_path(mountpath.path, row.piece_id)
+            _link(core, mountpath.id, source, linked.path, directory)
             if sync:
+                core.files.fsync(content.fd)  # what is linked may have been written without a sync
                 core.files.fsync_dir(directory)
         except OSError:
             linked.abort()
@@ -81,13 +86,13 @@ def _link_copy(core: Core, row: ObjectRow, target: BucketRow, target_name: str) 
         raise
 
 
-def _link(core: Core, source: str, path: str, directory: str) -> None:
+def _link(core: Core, mountpath_id: int, source: str, path: str, directory: str) -> None:
     try:
         core.files.link(source, path)
     except FileNotFoundError:
         if os.path.isdir(directory):
             raise  # the source is gone, not the directory
-        core.files.mkdir(directory)
+        make_directory(core, mountpath_id, directory)
         core.files.link(source, path)
 
 
@@ -99,15 +104,15 @@ def _byte_copy(
     target_name: str,
 ) -> ObjectRow:
     what = target.bucket.object_cname(target_name)
-    writer = writer_for(core, target, target_name, set(), size=row.size)
     sync = core.is_durable(target)
+    writer = writer_for(core, target, target_name, set(), size=row.size, sync=sync)
     try:
         if isinstance(content, FileContent) and row.size:
             writer.copy_from(content.fd, row.size)
         else:
             for block in ContentReader(content, 0, row.size, what):
                 writer.write(block)
-        writer.finish(sync=sync)
+        writer.finish()
         return commit_content(
             core,
             target,

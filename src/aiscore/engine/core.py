@@ -7,10 +7,12 @@ import secrets
 import time
 import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.buffers import Buffers
@@ -39,6 +41,8 @@ from aiscore.model.sections import from_wire, replace_path, to_wire
 __all__ = ["Core"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 UNENFORCED = Access.RO | Access.PATCH | Access.SET_BUCKET_ACL
 """Operations that a bucket's own mask does not forbid: without users there is nobody to keep from reading, and a
@@ -80,13 +84,14 @@ class Core:
         self._touched: dict[tuple[int, str], int] = {}
         self._new_indexes: list[tuple[ObjectRow, MemberIndex]] = []
         self.is_closed = False
+        self._has_reserve = True
         try:
             os.makedirs(home, mode=0o700, exist_ok=True)
             os.makedirs(run_directory(home), mode=0o700, exist_ok=True)
         except OSError as exc:
             raise storage_error(exc, home) from exc
         self.database = Database(home)
-        self.mountpaths = Mountpaths(self.database, self.files)
+        self.mountpaths = Mountpaths(home, self.database, self.files)
         self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
         self.garbage = Garbage(self.database, self.mountpaths, self.files, self.open_shards.drop)
         try:
@@ -221,11 +226,11 @@ class Core:
         budget = limit if limit is not None else 1 << 62
         for bucket_id in doomed:
             while budget > 0:
-                removed = self._remove_some(bucket_id)
+                removed = self.freeing(partial(self._remove_some, bucket_id))
+                self.garbage.reclaim_marked()
                 budget -= removed
                 if not removed:
                     break
-            self.garbage.reclaim_marked()
 
     def close(self) -> None:
         """End the session and close the index; safe to repeat."""
@@ -237,7 +242,6 @@ class Core:
             self.write_notes()
             self.open_shards.close()
             self.unpacked.close()
-            self.garbage.retry_held()
             self.garbage.flush()
             self.sessions.close()
         except CapacityExceededError:
@@ -245,20 +249,45 @@ class Core:
         finally:
             self.database.close()
 
-    def give_up_reserve(self) -> bool:
-        """Free the reserve, so that a delete can be recorded on a full disk; False when it is spent."""
-        try:
-            os.unlink(reserve_path(self.home))
-        except OSError:
-            return False
-        return True
+    def freeing(self, work: Callable[[], T]) -> T:
+        """Run a transaction that frees space, on a full disk too.
 
-    def refill_reserve(self) -> None:
-        """Set the reserve aside again, if there is room."""
-        path = reserve_path(self.home)
-        if os.path.exists(path):
+        When it does not fit, first the write-ahead log is emptied, so that its space is used again, then the reserve is
+        given up. It is set aside again before the next write that takes space (`admit_write`).
+        """
+        try:
+            return work()
+        except CapacityExceededError:
+            self.database.checkpoint()
+        try:
+            return work()
+        except CapacityExceededError:
+            with suppress(OSError):
+                os.unlink(reserve_path(self.home))
+            self._has_reserve = False
+            self.database.checkpoint()
+        return work()
+
+    def admit_write(self) -> None:
+        """Called before what takes space: while the reserve is spent and finds no room, deletes have the disk alone.
+
+        Raises:
+            CapacityExceededError: so it is.
+        """
+        if self._has_reserve:
             return
-        temporary = f"{path}.{os.getpid()}"
+        self._refill_reserve()
+        if not self._has_reserve:
+            raise CapacityExceededError(
+                f"no space left on the disk of {self.home}", hint="delete objects, or free space"
+            )
+
+    def _refill_reserve(self) -> None:
+        path = reserve_path(self.home)
+        self._has_reserve = os.path.exists(path)
+        if self._has_reserve:
+            return
+        temporary = f"{path}.new"
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -266,6 +295,7 @@ class Core:
             finally:
                 os.close(fd)
             os.rename(temporary, path)
+            self._has_reserve = True
         except OSError:
             try:
                 os.unlink(temporary)
@@ -279,7 +309,8 @@ class Core:
         self.garbage.reset_after_fork()
         self._touched = {}
         self._new_indexes = []
-        self.open_shards.reset_after_fork()
+        for part in (self.buffers, self.shard_indexes, self.open_shards, self.unpacked):
+            part.reset_after_fork()
 
     def _initialize(self) -> str:
         connection = self.database.connection()
@@ -292,7 +323,7 @@ class Core:
                 found = connection.execute(
                     "SELECT value FROM meta WHERE key = 'home_id'"
                 ).fetchone()
-            self.refill_reserve()
+            self._refill_reserve()
         home_id = str(found[0])
         if not self.mountpaths.all():
             self.mountpaths.add_default(default_mountpath(self.home), home_id)

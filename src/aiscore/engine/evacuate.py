@@ -1,24 +1,53 @@
-"""Moves pieces off a mountpath that is to be removed."""
+"""Moves pieces off a mountpath that is to be removed.
+
+The unit is what a reader holds: a single piece, or all pieces of one manifest that lie there. A manifest is moved under
+the exclusive lock on its first piece (see `garbage`), so not while it is being read.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import NamedTuple
 
 from aiscore.engine.core import Core
+from aiscore.engine.fileio import close_quietly, storage_error
+from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import PieceRef
-from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE, PIECE_LIVE
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.write import ContentWriter
 from aiscore.errors import BusyError, CorruptionError, InvalidArgumentError
-from aiscore.model.storage import MountpathState
+from aiscore.model.storage import FaultKind, MountpathState
 
 __all__ = ["remove_mountpath"]
 
-_ROUNDS = 5
-"""Passes over the pieces: a write that chose the mountpath just before it was disabled may land in between."""
+PATIENCE_S = 10.0
+"""How long the removal waits for readers, appends and writes in flight before it gives up with `BusyError`."""
+_PAUSE_S = 0.02
+_SIZE_UNLIMITED = 1 << 62
+
+
+class _Piece(NamedTuple):
+    """A piece, the manifest it is in (of several pieces), and the object that names it (as its first piece)."""
+
+    piece_id: int
+    state: int
+    manifest_id: int | None
+    bucket_id: int | None
+    name: str | None
+
+
+class _ChangedError(Exception):
+    """What was copied is not what the names point at any more; ends the transaction."""
 
 
 def remove_mountpath(core: Core, path: str) -> None:
     """Move what lies on a mountpath to the others, then forget it. See `Transport.remove_mountpath`.
 
-    Each piece moves in a commit of its own, so a crash leaves some moved and the mountpath disabled.
+    Each object moves in a commit of its own, so a crash leaves some moved, and the mountpath draining.
     """
     mountpath = core.mountpaths.by_path(path)
     if mountpath.state is MountpathState.MISSING and _count(core, mountpath):
@@ -26,25 +55,21 @@ def remove_mountpath(core: Core, path: str) -> None:
             f'mountpath "{path}" is missing and {_count(core, mountpath)} pieces lie on it',
             hint="mount the disk first",
         )
-    core.mountpaths.set_state(path, MountpathState.DISABLED)
-    for _ in range(_ROUNDS):
+    core.mountpaths.set_state(path, MountpathState.DRAINING)
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
         core.garbage.reclaim_marked()
-        rows = (
-            core.connection()
-            .execute(
-                "SELECT id, state FROM pieces WHERE mountpath_id = ? AND state != ?",
-                (mountpath.id, PIECE_GARBAGE),
-            )
-            .fetchall()
-        )
-        if not rows and not _count(core, mountpath):
-            core.mountpaths.forget(mountpath)
+        moved = sum(_move(core, mountpath, unit) for unit in _units(core, mountpath))
+        core.garbage.reclaim_marked()
+        if core.mountpaths.forget(mountpath):
             return
-        for piece_id, state in rows:
-            _move(core, mountpath, piece_id, state)
-    raise BusyError(
-        f'mountpath "{path}" is still in use: {_count(core, mountpath)} pieces', hint="try again"
-    )
+        if time.monotonic() > deadline:
+            raise BusyError(
+                f'mountpath "{path}" is still in use: {_count(core, mountpath)} pieces',
+                hint="try again, or enable it to keep it",
+            )
+        if not moved:
+            time.sleep(_PAUSE_S)  # a reader, an append or a write in flight holds what is left
 
 
 def _count(core: Core, mountpath: Mountpath) -> int:
@@ -52,57 +77,146 @@ def _count(core: Core, mountpath: Mountpath) -> int:
     return int(core.connection().execute(query, (mountpath.id,)).fetchone()[0])
 
 
-def _move(core: Core, mountpath: Mountpath, piece_id: int, state: int) -> None:
-    if state == PIECE_APPENDING:
-        raise BusyError(
-            f'an append on mountpath "{mountpath.path}" is not finished',
-            hint="flush it, then try again",
-        )
-    source = piece_path(mountpath.path, piece_id)
-    writer = ContentWriter(core, f"{piece_id:016x}", source, piece_size_max=1 << 62)
+def _units(core: Core, mountpath: Mountpath) -> list[list[_Piece]]:
+    """Pieces on the mountpath, those of one manifest together."""
+    # One scan finds the owners of all pieces: there is no index from pieces to objects, which no other operation needs.
+    rows = core.connection().execute(
+        "SELECT p.id, p.state, m.manifest_id, o.bucket_id, o.name FROM pieces p "
+        "LEFT JOIN manifests m ON m.piece_id = p.id LEFT JOIN objects o ON o.piece_id = p.id "
+        "WHERE p.mountpath_id = ? ORDER BY coalesce(m.manifest_id, p.id), p.id",
+        (mountpath.id,),
+    )
+    pieces = [_Piece._make(row) for row in rows.fetchall()]
+    return [list(unit) for _, unit in groupby(pieces, lambda p: p.manifest_id or p.piece_id)]
+
+
+def _move(core: Core, mountpath: Mountpath, unit: Sequence[_Piece]) -> bool:
+    """Move one unit; False when it is in use, or gone meanwhile."""
+    if any(piece.state == PIECE_GARBAGE for piece in unit):
+        return False
+    if unit[0].state == PIECE_APPENDING:
+        with _locked(core, mountpath.id, unit[0].piece_id) as is_held:
+            return is_held and _copy_and_switch(core, mountpath, unit)
+    manifest_id = unit[0].manifest_id
+    if manifest_id is None:
+        return _copy_and_switch(core, mountpath, unit)
+    row = (
+        core.connection()
+        .execute("SELECT mountpath_id FROM pieces WHERE id = ?", (manifest_id,))
+        .fetchone()
+    )
+    if row is None:
+        return False
+    with _locked(core, row[0], manifest_id) as is_held:
+        return is_held and _copy_and_switch(core, mountpath, unit)
+
+
+@contextmanager
+def _locked(core: Core, mountpath_id: int, piece_id: int) -> Iterator[bool]:
+    """The exclusive lock on a piece; False when a reader or an append has it, or it is gone."""
+    try:
+        fd = core.files.open(piece_path(core.mountpaths.readable(mountpath_id), piece_id))
+    except FileNotFoundError:
+        yield False
+        return
+    except OSError as exc:
+        raise storage_error(exc, f"piece {piece_id:016x}") from exc
     try:
         try:
-            fd = core.files.open(source)
-        except FileNotFoundError as exc:
-            raise CorruptionError(
-                f"piece {source} is missing", hint="see: ais storage validate"
-            ) from exc
-        try:
-            size = core.files.size(fd)
-            if size:
-                writer.copy_from(fd, size)
-        finally:
-            core.files.close(fd)
-        writer.finish(sync=True)
-        _switch(core, piece_id, writer.pieces[0])
-    except BaseException:
-        writer.abort()
-        raise
-    writer.settle()
-    core.garbage.reclaim_marked()
-
-
-def _switch(core: Core, old: int, new: PieceRef) -> None:
-    """Let whatever names the old piece name the new one; nothing if the old one became garbage meanwhile."""
-    with core.database.write(sync=True) as connection:
-        state = connection.execute("SELECT state FROM pieces WHERE id = ?", (old,)).fetchone()
-        if state is None or state[0] != PIECE_LIVE:
-            connection.execute(
-                "INSERT INTO pieces VALUES (?, ?, ?)",
-                (new.piece_id, new.mountpath_id, PIECE_GARBAGE),
-            )
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
             return
-        connection.execute(
-            "INSERT INTO pieces VALUES (?, ?, ?)", (new.piece_id, new.mountpath_id, PIECE_LIVE)
-        )
-        # A manifest is known by its first piece, so moving that piece renames the manifest.
-        for table, column in (("objects", "piece_id"), ("manifests", "piece_id")):
-            connection.execute(
-                f"UPDATE {table} SET {column} = ?, mountpath_id = ? WHERE {column} = ?",
-                (new.piece_id, new.mountpath_id, old),
-            )
+        yield True
+    finally:
+        close_quietly(core.files, fd)
+
+
+def _copy_and_switch(core: Core, mountpath: Mountpath, unit: Sequence[_Piece]) -> bool:
+    writers: list[ContentWriter] = []
+    try:
+        for piece in unit:
+            writers.append(_copy(core, mountpath, piece))  # noqa: PERF401 - aborted one by one
+        with core.database.write(sync=True) as connection:
+            # The first piece of a manifest last: moving it renames the manifest.
+            for piece, writer in reversed(list(zip(unit, writers, strict=True))):
+                _switch(connection, piece, writer.pieces[0])
+            connection.cache.clear()
+    except BaseException as exc:
+        for writer in writers:
+            writer.abort()
+        if isinstance(exc, _ChangedError):
+            return False
+        raise
+    for writer in writers:
+        writer.settle()
+    return True
+
+
+def _copy(core: Core, mountpath: Mountpath, piece: _Piece) -> ContentWriter:
+    """The piece on another mountpath."""
+    source = piece_path(mountpath.path, piece.piece_id)
+    try:
+        fd = core.files.open(source)
+    except FileNotFoundError as exc:
+        query = "SELECT state FROM pieces WHERE id = ?"
+        row = core.connection().execute(query, (piece.piece_id,)).fetchone()
+        if row is None or row[0] == PIECE_GARBAGE:
+            raise _ChangedError from exc
+        raise CorruptionError(
+            f"piece {source} is missing", hint="see: ais storage validate", kind=FaultKind.MISSING
+        ) from exc
+    except OSError as exc:
+        raise storage_error(exc, source) from exc
+    writer = ContentWriter(
+        core, f"{piece.piece_id:016x}", source, piece_size_max=_SIZE_UNLIMITED, sync=True
+    )
+    try:
+        size = core.files.size(fd)
+        if size:
+            writer.copy_from(fd, size)
+        writer.finish()
+    except BaseException as exc:
+        writer.abort()
+        if isinstance(exc, OSError):
+            raise storage_error(exc, source) from exc
+        raise
+    finally:
+        close_quietly(core.files, fd)
+    return writer
+
+
+def _switch(connection: Connection, piece: _Piece, new: PieceRef) -> None:
+    """Let whatever names the old piece name the new one."""
+    old = piece.piece_id
+    row = connection.execute("SELECT state FROM pieces WHERE id = ?", (old,)).fetchone()
+    if row is None or row[0] != piece.state:
+        raise _ChangedError
+    connection.execute(
+        "INSERT INTO pieces VALUES (?, ?, ?)", (new.piece_id, new.mountpath_id, piece.state)
+    )
+    updated = 0
+    if piece.state == PIECE_APPENDING:
+        updated += connection.execute(
+            "UPDATE appends SET piece_id = ?, mountpath_id = ? WHERE piece_id = ?",
+            (new.piece_id, new.mountpath_id, old),
+        ).rowcount
+    if piece.name is not None:
+        updated += connection.execute(
+            "UPDATE objects SET piece_id = ?, mountpath_id = ? "
+            "WHERE bucket_id = ? AND name = ? AND piece_id = ?",
+            (new.piece_id, new.mountpath_id, piece.bucket_id, piece.name, old),
+        ).rowcount
+    if piece.manifest_id is not None:
+        updated += connection.execute(
+            "UPDATE manifests SET piece_id = ?, mountpath_id = ? "
+            "WHERE manifest_id = ? AND piece_id = ?",
+            (new.piece_id, new.mountpath_id, piece.manifest_id, old),
+        ).rowcount
+    if not updated:
+        raise _ChangedError  # renamed since its owner was looked up
+    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, old))
+    if piece.manifest_id == old:
         connection.execute(
             "UPDATE manifests SET manifest_id = ? WHERE manifest_id = ?", (new.piece_id, old)
         )
-        connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, old))
-        connection.cache.clear()

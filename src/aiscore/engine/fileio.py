@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiscore.errors import AisError, CapacityExceededError, StorageError
 
-__all__ = ["Files", "OsFiles", "storage_error", "write_all"]
+__all__ = ["Files", "OsFiles", "close_quietly", "copy_all", "storage_error", "write_all"]
 
 
 class Files(Protocol):
@@ -127,6 +127,38 @@ def write_all(
         if count == 0:
             raise OSError(errno.EIO, "write returned 0")
         done += count
+
+
+_CANNOT_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+_COPY_BLOCK = 1 << 20
+
+
+def copy_all(files: Files, source: int, target: int, count: int) -> None:
+    """Copy the first `count` bytes of a file to the position of another, inside the kernel where it can."""
+    done = 0
+    try:
+        while done < count:
+            copied = files.copy_range(source, target, count - done, done)
+            if not copied:
+                raise OSError(errno.EIO, f"the source ended at {done} of {count}")
+            done += copied
+    except OSError as exc:
+        if exc.errno not in _CANNOT_COPY:
+            raise
+    while done < count:  # between two file systems
+        block = files.pread(source, min(count - done, _COPY_BLOCK), done)
+        if not block:
+            raise OSError(errno.EIO, f"the source ended at {done} of {count}")
+        write_all(files.write, target, block)
+        done += len(block)
+
+
+def close_quietly(files: Files, fd: int) -> None:
+    """Close a descriptor that was only read from, or whose file is given up: nothing can be lost by it."""
+    try:
+        files.close(fd)
+    except OSError:
+        return
 
 
 def storage_error(exc: OSError, what: str) -> AisError:

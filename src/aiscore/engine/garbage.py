@@ -10,18 +10,22 @@ whole manifest for later.
 """
 
 import fcntl
+import logging
 import threading
 from collections.abc import Callable
 
-from aiscore.engine.fileio import Files
+from aiscore.engine.fileio import Files, close_quietly
 from aiscore.engine.index.database import Connection, Database
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.index.schema import PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpaths
+from aiscore.errors import AisError
 from aiscore.model.storage import MountpathState
 
 __all__ = ["Garbage"]
+
+log = logging.getLogger(__name__)
 
 _FORGET_BATCH = 64
 
@@ -42,13 +46,18 @@ class Garbage:
         self._files = files
         self._lock = threading.Lock()
         self._gone: list[int] = []
-        self._held = False
         self._on_removal = on_removal
 
     def reclaim(self, row: ObjectRow) -> None:
-        """Remove the files of an object row that was replaced or deleted; the transaction must be committed."""
+        """Remove the files of an object row that was replaced or deleted; the transaction must be committed.
+
+        Never fails: the commit is done, and what cannot be removed now is marked and comes up at the next open.
+        """
         self._on_removal(row.generation)
-        self._reclaim(row.piece_id, row.mountpath_id, is_single=row.piece_count == 1)
+        try:
+            self._reclaim(row.piece_id, row.mountpath_id, is_single=row.piece_count == 1)
+        except AisError as exc:
+            log.warning("piece not reclaimed: id=%016x reason=%s", row.piece_id, exc)
 
     def forget(self, connection: Connection, *, at_least: int = _FORGET_BATCH) -> None:
         """Within a write transaction: remove the rows of pieces whose files are gone, if there are many."""
@@ -68,7 +77,6 @@ class Garbage:
             "FROM pieces p WHERE p.state = 1 LIMIT ?",
             (limit,),
         ).fetchall()
-        self._held = False
         for piece_id, mountpath_id, has_manifest in rows:
             self._reclaim(piece_id, mountpath_id, is_single=not has_manifest)
         self.flush()
@@ -79,10 +87,18 @@ class Garbage:
             with self._database.write() as connection:
                 self.forget(connection, at_least=1)
 
-    def retry_held(self) -> None:
-        """Try again what a reader of this or another process held; cheap when nothing was."""
-        if self._held:
-            self.reclaim_marked()
+    def let_go(self, manifest_id: int, mountpath_id: int) -> None:
+        """A reader of many pieces is done: reclaim them, if they became garbage while it held them."""
+        row = (
+            self._database.connection()
+            .execute("SELECT state FROM pieces WHERE id = ?", (manifest_id,))
+            .fetchone()
+        )
+        if row is not None and row[0] == PIECE_GARBAGE:
+            try:
+                self._reclaim_manifest(manifest_id, mountpath_id)
+            except AisError as exc:
+                log.warning("manifest not reclaimed: id=%016x reason=%s", manifest_id, exc)
 
     def reset_after_fork(self) -> None:
         """Rows whose files are gone are the parent's to remove."""
@@ -111,12 +127,11 @@ class Garbage:
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
-                    self._held = True
-                    return
+                    return  # held: the last reader to let go comes back to it
             self._remove_manifest(manifest_id)
         finally:
             if fd >= 0:
-                self._files.close(fd)
+                close_quietly(self._files, fd)
 
     def _remove_manifest(self, manifest_id: int) -> None:
         pieces = (

@@ -1,6 +1,5 @@
 """Operations on shards as a whole: list members, write and append members, pack objects."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -119,10 +118,11 @@ def _put(
     mode: ArchivePutMode,
     archmime: ArchiveFormat | None,
 ) -> ObjectProps:
+    core.admit_write()
     cname = bucket.bucket.object_cname(shard)
     kind = bucket.props.checksum.type
-    writer = writer_for(core, bucket, shard, {kind})
     sync = core.is_durable(bucket)
+    writer = writer_for(core, bucket, shard, {kind}, sync=sync)
     old = _existing(core, bucket, shard, mode)
     try:
         if old is None:
@@ -131,16 +131,15 @@ def _put(
             blocks = _grown_archive(core, *old, cname, members, archmime)
         for block in blocks:
             writer.write(block)
-        writer.finish(sync=sync)
-        custom = json.loads(old[0].custom) if old is not None and old[0].custom else {}
+        writer.finish()
         committed = commit_content(
             core,
             bucket,
             shard,
             writer,
             checksum=writer.hasher.checksum(kind),
-            custom=custom,
-            expected=None if old is None else old[0],
+            custom={} if mode is ArchivePutMode.CREATE else None,
+            expected_generation=_expected(old, mode),
             sync=sync,
         )
     except BaseException:
@@ -150,6 +149,12 @@ def _put(
         if old is not None:
             old[1].close()
     return props_of(core, committed)
+
+
+def _expected(old: tuple[ObjectRow, ContentSource] | None, mode: ArchivePutMode) -> int | None:
+    if mode is ArchivePutMode.CREATE:
+        return None
+    return 0 if old is None else old[0].generation
 
 
 def _existing(

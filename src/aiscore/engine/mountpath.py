@@ -10,13 +10,14 @@ import os
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import xxhash
 
 from aiscore.engine.fileio import Files, storage_error, write_all
 from aiscore.engine.index.database import Connection, Database
-from aiscore.engine.layout import label_path, pieces_root
+from aiscore.engine.layout import LABEL_NAME, label_path, pieces_root
 from aiscore.errors import (
     AlreadyExistsError,
     InvalidArgumentError,
@@ -29,8 +30,9 @@ __all__ = ["MOUNTPATH_PATH_MAX", "Mountpath", "Mountpaths"]
 
 MOUNTPATH_PATH_MAX = 255
 """Characters; upstream's limit."""
-LABEL_CHECK_S = 5.0
-"""How long a label that was found is taken to be there still."""
+LABEL_CHECK_S = 2.0
+"""How long a label that was looked for is taken to be there, or not, still."""
+_READABLE = frozenset({MountpathState.ENABLED, MountpathState.DRAINING})
 _CACHE_KEY = "mountpaths"
 
 
@@ -49,8 +51,9 @@ class Mountpath:
 class Mountpaths:
     """The mountpaths of one home."""
 
-    def __init__(self, database: Database, files: Files) -> None:
+    def __init__(self, home: str, database: Database, files: Files) -> None:
         self.node_id = ""
+        self._home = home
         self._database = database
         self._files = files
         self._labels: dict[str, tuple[float, bool]] = {}
@@ -63,10 +66,23 @@ class Mountpaths:
     def _known(self) -> dict[int, Mountpath]:
         """The same as of the begin of the operation."""
         connection = self._database.connection()
-        found: dict[int, Mountpath] | None = connection.cache.get(_CACHE_KEY)
-        if found is None:
-            found = connection.cache[_CACHE_KEY] = self._load(connection)
+        cached: tuple[float, dict[int, Mountpath]] | None = connection.cache.get(_CACHE_KEY)
+        now = time.monotonic()
+        if cached is not None and now < cached[0]:
+            return cached[1]
+        found = self._load(connection)
+        connection.cache[_CACHE_KEY] = (now + LABEL_CHECK_S, found)
         return found
+
+    def check_label(self, mountpath_id: int) -> None:
+        """A file was not where it should be: is the disk there at all?
+
+        Raises:
+            UnavailableError: it is not.
+        """
+        self._labels.clear()
+        self._database.connection().cache.pop(_CACHE_KEY, None)
+        self.readable(mountpath_id)
 
     def known(self, mountpath_id: int) -> Mountpath | None:
         """One mountpath as of the begin of the operation."""
@@ -86,7 +102,7 @@ class Mountpaths:
         found = self._known().get(mountpath_id)
         if found is None:
             raise UnavailableError(f"mountpath {mountpath_id} is not part of this home")
-        if found.state is not MountpathState.ENABLED:
+        if found.state not in _READABLE:
             raise UnavailableError(
                 f"mountpath {found.path} is {found.state}",
                 hint=f"enable it: ais storage mountpath enable {found.path}"
@@ -139,7 +155,7 @@ class Mountpaths:
                     raise InvalidArgumentError(
                         f'mountpath "{path}" is not a directory', hint="create it first"
                     )
-                if set(os.listdir(path)) - {"lost+found"}:
+                if not _is_free(path, home_id):
                     raise InvalidArgumentError(
                         f'mountpath "{path}" is not empty', hint="give it a directory of its own"
                     )
@@ -160,30 +176,52 @@ class Mountpaths:
                 raise storage_error(exc, path) from exc
 
     def set_state(self, path: str, state: MountpathState) -> None:
-        """Enable or disable."""
+        """Enable, disable, or begin to drain.
+
+        Enabling also claims a mountpath whose label names another place of this home: the home has been moved. Whoever
+        has copied the home instead must not do that, for the original still uses the mountpath.
+        """
         found = self.by_path(path)
-        others = [m for m in self.all().values() if m.id != found.id]
-        if state is MountpathState.DISABLED and not any(
-            m.state is MountpathState.ENABLED for m in others
-        ):
-            raise InvalidArgumentError(
-                f'mountpath "{path}" is the last one that is enabled', hint="add another one first"
-            )
+        try:
+            if state is MountpathState.ENABLED and _read_label(found.path) == found.label:
+                self._write_label(found.path, self.node_id, found.label)
+        except OSError as exc:
+            raise storage_error(exc, path) from exc
         with self._database.write(sync=True) as connection:
+            others = connection.execute(
+                "SELECT count(*) FROM mountpaths WHERE id != ? AND state = ?",
+                (found.id, MountpathState.ENABLED.value),
+            ).fetchone()[0]
+            if state is not MountpathState.ENABLED and not others:
+                raise InvalidArgumentError(
+                    f'mountpath "{path}" is the last one that is enabled',
+                    hint="add another one first",
+                )
             connection.execute(
                 "UPDATE mountpaths SET state = ? WHERE id = ?", (state.value, found.id)
             )
             connection.cache.clear()
+        self._labels.clear()
 
-    def forget(self, mountpath: Mountpath) -> None:
-        """Remove an empty mountpath from the index, then its label and directories from the disk."""
+    def forget(self, mountpath: Mountpath) -> bool:
+        """Remove a mountpath from the index if it is empty, then its label and directories from the disk.
+
+        A write that is still in flight there finds at its commit that the mountpath is gone, and fails.
+        """
         with self._database.write(sync=True) as connection:
-            connection.execute("DELETE FROM mountpaths WHERE id = ?", (mountpath.id,))
+            deleted = connection.execute(
+                "DELETE FROM mountpaths WHERE id = ? AND NOT EXISTS "
+                "(SELECT 1 FROM pieces WHERE mountpath_id = ?)",
+                (mountpath.id, mountpath.id),
+            ).rowcount
             connection.cache.clear()
+        if not deleted:
+            return False
         # What is left behind by a crash here is a labelled directory that nothing refers to.
         shutil.rmtree(pieces_root(mountpath.path), ignore_errors=True)
         if os.path.exists(label_path(mountpath.path)):
             os.unlink(label_path(mountpath.path))
+        return True
 
     def infos(self) -> list[MountpathInfo]:
         """What `Transport.mountpaths` answers."""
@@ -195,13 +233,17 @@ class Mountpaths:
         infos = []
         for mountpath in self.all().values():
             used = total = 0
-            if mountpath.state is not MountpathState.MISSING:
-                usage = shutil.disk_usage(mountpath.path)
-                used, total = usage.used, usage.total
+            state = mountpath.state
+            try:
+                if state is not MountpathState.MISSING:
+                    usage = shutil.disk_usage(mountpath.path)
+                    used, total = usage.used, usage.total
+            except OSError:
+                state = MountpathState.MISSING
             infos.append(
                 MountpathInfo(
                     path=mountpath.path,
-                    state=mountpath.state,
+                    state=state,
                     disk_used=used,
                     disk_total=total,
                     piece_count=counts.get(mountpath.id, 0),
@@ -213,65 +255,96 @@ class Mountpaths:
         """Bytes of all disks under the mountpaths, each disk once."""
         sizes: dict[int, int] = {}
         for mountpath in self.all().values():
-            if mountpath.state is not MountpathState.MISSING:
+            try:
                 device = os.stat(mountpath.path).st_dev
                 sizes[device] = shutil.disk_usage(mountpath.path).total
+            except OSError:
+                continue  # missing
         return sum(sizes.values())
 
     def _load(self, connection: Connection) -> dict[int, Mountpath]:
         rows = connection.execute("SELECT id, label, path, state FROM mountpaths ORDER BY id")
-        return {
-            row[0]: Mountpath(
-                row[0],
-                row[1],
-                row[2],
-                MountpathState(row[3])
-                if self._has_label(row[1], row[2])
-                else MountpathState.MISSING,
-                f"t[{self.node_id}]:mp[{row[2]}]",
+        found = {}
+        for mountpath_id, label, stored, state in rows.fetchall():
+            path = self._resolve(stored)
+            actual = (
+                MountpathState(state) if self._has_label(label, path) else MountpathState.MISSING
             )
-            for row in rows.fetchall()
-        }
+            location = f"t[{self.node_id}]:mp[{path}]"
+            found[mountpath_id] = Mountpath(mountpath_id, label, path, actual, location)
+        return found
+
+    def _resolve(self, stored: str) -> str:
+        """A mountpath inside the home is stored relative to it, so that a copy of the home has its own."""
+        return stored if stored.startswith("/") else f"{self._home}/{stored}"
 
     def _has_label(self, label: str, path: str) -> bool:
         # Every commit of another process empties the row cache; the disks are not looked at that often.
         now = time.monotonic()
         checked, is_there = self._labels.get(label, (-LABEL_CHECK_S, False))
-        if now - checked >= LABEL_CHECK_S or not is_there:
-            is_there = _read_label(path) == label
+        if now - checked >= LABEL_CHECK_S:
+            is_there = self._is_ours(label, path)
             self._labels[label] = (now, is_there)
         return is_there
+
+    def _is_ours(self, label: str, path: str) -> bool:
+        """The label is there, and says that this home, in this place, owns it: a copy of the home does not."""
+        if _read_label(path) != label:
+            return False
+        return path.startswith(f"{self._home}/") or _read_label(path, "home_path") == self._home
 
     def _enter(self, connection: Connection, path: str, home_id: str) -> None:
         # Label before row: a crash in between leaves a label that nothing refers to, never a row without a label.
         label = secrets.token_hex(8)
-        self._write_label(path, json.dumps({"home": home_id, "mountpath": label}).encode())
         os.makedirs(pieces_root(path), mode=0o700, exist_ok=True)
+        self._write_label(path, home_id, label)
+        inside = path.removeprefix(f"{self._home}/")
         connection.execute(
             "INSERT INTO mountpaths (label, path, state) VALUES (?, ?, ?)",
-            (label, path, MountpathState.ENABLED.value),
+            (label, inside, MountpathState.ENABLED.value),
         )
         connection.cache.clear()
 
-    def _write_label(self, path: str, content: bytes) -> None:
+    def _write_label(self, path: str, home_id: str, label: str) -> None:
+        fields = {"home": home_id, "mountpath": label, "home_path": self._home}
+        content = json.dumps(fields).encode()
         temporary = f"{label_path(path)}.{secrets.token_hex(4)}"
         fd = self._files.create(temporary)
         try:
-            write_all(self._files.write, fd, content)
-            self._files.fsync(fd)
-        finally:
-            self._files.close(fd)
-        os.replace(temporary, label_path(path))
-        self._files.fsync_dir(path)
+            try:
+                write_all(self._files.write, fd, content)
+                self._files.fsync(fd)
+            finally:
+                self._files.close(fd)
+            os.replace(temporary, label_path(path))
+            self._files.fsync_dir(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
 
 
-def _read_label(path: str) -> str | None:
+def _read_label(path: str, field: str = "mountpath") -> str | None:
     try:
         with open(label_path(path), "rb") as file:
             content = json.load(file)
     except (OSError, ValueError):
         return None
-    return content.get("mountpath") if isinstance(content, dict) else None
+    return content.get(field) if isinstance(content, dict) else None
+
+
+def _is_free(path: str, home_id: str) -> bool:
+    """True for an empty directory, and for one that an attempt to add it to this home left half made."""
+    for name in os.listdir(path):
+        if name == LABEL_NAME:
+            if _read_label(path, "home") not in {home_id, None}:
+                return False
+        elif name == "pieces":
+            if os.listdir(pieces_root(path)):
+                return False
+        elif name != "lost+found" and not name.startswith(f"{LABEL_NAME}."):
+            return False
+    return True
 
 
 def _checked_path(path: str) -> str:

@@ -15,9 +15,13 @@ from aiscore.engine.index.objects import (
     select_object,
     write_object,
 )
-from aiscore.engine.read import find_or_raise, props_of
+from aiscore.engine.read import find_or_raise, open_content, props_of, verify_content
 from aiscore.engine.write import ContentWriter, write_small
-from aiscore.errors import CapacityExceededError, ObjectNotFoundError
+from aiscore.errors import (
+    CorruptionError,
+    NotFoundError,
+    ObjectNotFoundError,
+)
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
@@ -53,6 +57,7 @@ def put_object(
     """Store an object. See `Transport.put`."""
     check_object_name(name)
     row = core.bucket(bucket, Access.PUT)
+    core.admit_write()
     if options.custom:
         check_custom(options.custom)
     cname = f"{row.cname}/{name}"
@@ -65,12 +70,12 @@ def put_object(
     if isinstance(body, bytes) and len(body) <= BLOCK_SIZE and options.size in {None, len(body)}:
         return props_of(core, _put_small(core, row, name, body, options, kind))
     kinds = {kind} if given is None else {kind, given.type}
-    writer = writer_for(core, row, name, kinds, size=options.size)
     sync = core.is_durable(row)
+    writer = writer_for(core, row, name, kinds, size=options.size, sync=sync)
     try:
         for block in blocks_of(body, options.size, cname):
             writer.write(block)
-        writer.finish(sync=sync)
+        writer.finish()
         verify(given, writer.hasher, cname)
         committed = commit_content(
             core,
@@ -126,6 +131,7 @@ def writer_for(
     kinds: set[ChecksumType],
     *,
     size: int | None = None,
+    sync: bool = False,
 ) -> ContentWriter:
     """A writer placed and limited as the bucket's properties say."""
     chunks = bucket.props.chunks
@@ -141,6 +147,7 @@ def writer_for(
         kinds,
         piece_size_max=piece_size_max,
         piece_checksum=piece_checksum,
+        sync=sync,
     )
 
 
@@ -159,6 +166,16 @@ def _drain_same(
     if options.custom and (json.loads(old.custom) if old.custom else {}) != dict(options.custom):
         return None
     cname = bucket.bucket.object_cname(name)
+    try:
+        row, content = open_content(core, bucket, name)
+        try:
+            verify_content(row, content, cname)
+        finally:
+            content.close()
+    except (CorruptionError, NotFoundError):
+        return None  # what is stored is not what its checksum says: this body mends it
+    if row.generation != old.generation:
+        return None
     hasher = MultiHasher([given.type])
     for block in blocks_of(body, options.size, cname):
         hasher.update(block)
@@ -176,16 +193,7 @@ def delete_one(core: Core, bucket: BucketRef, name: str, precondition: Precondit
     """Remove an object; works on a full disk too, as long as the reserve lasts."""
     check_object_name(name)
     row = core.bucket(bucket, Access.DELETE_OBJECT)
-    try:
-        old = _delete_row(core, row, name, precondition)
-    except CapacityExceededError:
-        if not core.give_up_reserve():
-            raise
-        old = _delete_row(core, row, name, precondition)
-        core.garbage.reclaim(old)
-        core.refill_reserve()
-        return
-    core.garbage.reclaim(old)
+    core.garbage.reclaim(core.freeing(lambda: _delete_row(core, row, name, precondition)))
 
 
 def _delete_row(
@@ -249,6 +257,13 @@ def delete_many(core: Core, bucket: BucketRef, selection: Selection) -> DeleteRe
 
 
 def _delete_batch(core: Core, bucket: BucketRow, rows: list[ObjectRow]) -> int:
+    gone = core.freeing(lambda: _delete_rows(core, bucket, rows))
+    for row in gone:
+        core.garbage.reclaim(row)
+    return len(gone)
+
+
+def _delete_rows(core: Core, bucket: BucketRow, rows: list[ObjectRow]) -> list[ObjectRow]:
     gone = []
     with core.database.write(sync=core.is_durable(bucket)) as connection:
         for row in rows:
@@ -257,9 +272,7 @@ def _delete_batch(core: Core, bucket: BucketRow, rows: list[ObjectRow]) -> int:
                 delete_object(connection, current)
                 gone.append(current)
         core.garbage.forget(connection)
-    for row in gone:
-        core.garbage.reclaim(row)
-    return len(gone)
+    return gone
 
 
 def rename_object(core: Core, bucket: BucketRef, name: str, new_name: str) -> None:

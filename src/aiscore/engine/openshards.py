@@ -15,7 +15,7 @@ from aiscore.engine.index.objects import ObjectRow
 
 __all__ = ["KEPT_MAX", "OpenShards", "Target"]
 
-KEPT_MAX = 64
+KEPT_MAX = 32
 """Open shards kept by one process: descriptors, of the usual limit of 1,024."""
 
 

@@ -15,7 +15,7 @@ from aiscore.engine.checksum import checksum_of, new_hasher
 from aiscore.engine.commit import etag_of
 from aiscore.engine.content import ContentSource, FileContent, ManifestContent
 from aiscore.engine.core import Core
-from aiscore.engine.fileio import storage_error
+from aiscore.engine.fileio import close_quietly, storage_error
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import (
     ObjectRow,
@@ -29,6 +29,7 @@ from aiscore.errors import BusyError, CorruptionError, ObjectNotFoundError
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import ObjectProps
+from aiscore.model.storage import FaultKind
 from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = [
@@ -90,7 +91,7 @@ def read_whole(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, byt
                 # One byte more than recorded, so that a piece that grew is seen too.
                 data = files.pread(fd, row.size + 1, 0)
             finally:
-                files.close(fd)
+                close_quietly(files, fd)
             if len(data) == row.size:
                 return row, data
         except FileNotFoundError:
@@ -113,41 +114,45 @@ def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
     except OSError as exc:
         raise storage_error(exc, what) from exc
     try:
-        if row.piece_count == 1:
-            actual = files.size(fd)
-            if actual != row.size:
-                raise CorruptionError(f"{what} has {actual} bytes on disk, recorded are {row.size}")
-            return FileContent(files, fd, row.size, what)
-        manifest = _hold_manifest(core, row, fd)
-        if manifest is None:
-            files.close(fd)
-            return None
-        content = ManifestContent(
-            files, partial(_path_of, core), manifest, fd, what, core.garbage.retry_held
-        )
-        if content.size != row.size:
+        if row.piece_count > 1:
+            content = _open_manifest(core, row, fd, what)
+            if content is None:
+                close_quietly(files, fd)
+            return content
+        actual = files.size(fd)
+        if actual != row.size:
             raise CorruptionError(
-                f"{what}: its chunks add up to {content.size} bytes, not {row.size}"
+                f"{what} has {actual} bytes on disk, recorded are {row.size}", kind=FaultKind.SIZE
             )
-        content.check()
-        return content
-    except BaseException:
-        files.close(fd)
+        return FileContent(files, fd, row.size, what)
+    except BaseException as exc:
+        close_quietly(files, fd)
+        if isinstance(exc, OSError):
+            raise storage_error(exc, what) from exc
         raise
 
 
-def _path_of(core: Core, piece: PieceRef) -> str:
-    return piece_path(core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
-
-
-def _hold_manifest(core: Core, row: ObjectRow, fd: int) -> list[PieceRef] | None:
+def _open_manifest(core: Core, row: ObjectRow, fd: int, what: str) -> ManifestContent | None:
     """Lock the manifest against the reclaimer, then make sure that the name still points at it."""
     fcntl.flock(fd, fcntl.LOCK_SH)
     connection = core.database.connection()
     current = select_object(connection, row.bucket_id, row.name)
     if current is None or current.piece_id != row.piece_id:
         return None
-    return manifest_of(connection, row)
+    let_go = partial(core.garbage.let_go, row.piece_id, row.mountpath_id)
+    manifest = manifest_of(connection, row)
+    content = ManifestContent(core.files, partial(_path_of, core), manifest, fd, what, let_go)
+    if content.size != row.size:
+        raise CorruptionError(
+            f"{what}: its chunks add up to {content.size} bytes, not {row.size}",
+            kind=FaultKind.SIZE,
+        )
+    content.check()
+    return content
+
+
+def _path_of(core: Core, piece: PieceRef) -> str:
+    return piece_path(core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
 
 
 def _look_again(core: Core, bucket: BucketRow, seen: ObjectRow, what: str) -> ObjectRow:
@@ -156,8 +161,12 @@ def _look_again(core: Core, bucket: BucketRow, seen: ObjectRow, what: str) -> Ob
     row = select_object(connection, bucket.id, seen.name)
     if row is None:
         raise _not_found(bucket.bucket, seen.name)
-    if row.piece_id == seen.piece_id and row.piece_count == 1:
-        raise CorruptionError(f"{what} is damaged: its piece {row.piece_id:016x} is missing")
+    if row.piece_id == seen.piece_id and row.mountpath_id == seen.mountpath_id:
+        core.mountpaths.check_label(row.mountpath_id)
+        raise CorruptionError(
+            f"{what} is damaged: its piece {row.piece_id:016x} (chunk 1) is missing",
+            kind=FaultKind.MISSING,
+        )
     return row
 
 
@@ -253,7 +262,7 @@ def fill_exact(content: ContentSource, buffer: memoryview, offset: int, what: st
 
 
 def _short(what: str, position: int, end: int) -> CorruptionError:
-    return CorruptionError(f"{what} ends at byte {position}, expected {end}")
+    return CorruptionError(f"{what} ends at byte {position}, expected {end}", kind=FaultKind.SIZE)
 
 
 def checksum_in(row: ObjectRow) -> Checksum | None:
@@ -263,9 +272,6 @@ def checksum_in(row: ObjectRow) -> Checksum | None:
 
 def props_of(core: Core, row: ObjectRow) -> ObjectProps:
     """What a row says, as a value of the model."""
-    largest = row.size
-    if row.piece_count > 1:
-        largest = max(piece.size for piece in manifest_of(core.connection(), row))
     return ObjectProps(
         name=row.name,
         size=row.size,
@@ -276,7 +282,7 @@ def props_of(core: Core, row: ObjectRow) -> ObjectProps:
         custom=json.loads(row.custom) if row.custom else {},
         location=core.mountpaths.location(row.mountpath_id),
         chunk_count=row.piece_count,
-        chunk_size_max=largest,
+        chunk_size_max=row.piece_size_max,
         etag=etag_of(row),
     )
 
@@ -296,7 +302,7 @@ def verify_content(row: ObjectRow, content: ContentSource, what: str) -> None:
     while position < content.size:
         count = content.pread_into(buffer[: content.size - position], position)
         if count == 0:
-            raise CorruptionError(f"{what} ends at byte {position}, expected {content.size}")
+            raise _short(what, position, content.size)
         hasher.update(buffer[:count])
         position += count
     check_digest(row, hasher.hexdigest(), what)
@@ -317,4 +323,5 @@ def check_digest(row: ObjectRow, actual: str, what: str) -> None:
         raise CorruptionError(
             f"{what} is damaged: {row.checksum_type} is {actual}, recorded is {row.checksum}",
             hint="restore the object from its source",
+            kind=FaultKind.CHECKSUM,
         )

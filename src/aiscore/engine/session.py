@@ -98,48 +98,62 @@ class Sessions:
         Safe beside live processes: a session is swept by whoever gets its lock.
         """
         rows = self._database.connection().execute(
-            "SELECT id, settled, reserved FROM sessions WHERE id != ?", (self._session,)
+            "SELECT id FROM sessions WHERE id != ?", (self._session,)
         )
-        return sum(self._sweep_session(*row) for row in rows.fetchall())
+        return sum(self._sweep_session(row[0]) for row in rows.fetchall())
 
     def _reserve(self) -> None:
-        with self._database.write() as connection:
+        # Synced: a reservation that a power cut undid would hand out the ids of files that survived it.
+        with self._database.write(sync=True) as connection:
             if self._next < self._reserved:  # another thread was here first
                 return
             if not self._session or self._reserved >= _COUNTER_MAX - RESERVE_COUNT:
-                self._begin(connection)
-            with self._lock:
-                settled = min(self._outstanding, default=self._next)
+                session, lock_fd = self._begin(connection)
+                settled, reserved = 0, RESERVE_COUNT
+            else:
+                session, lock_fd = self._session, self._lock_fd
+                with self._lock:
+                    settled = min(self._outstanding, default=self._next)
                 reserved = self._reserved + RESERVE_COUNT
-            connection.execute(
-                "UPDATE sessions SET settled = ?, reserved = ? WHERE id = ?",
-                (settled, reserved, self._session),
-            )
-        with self._lock:
-            self._reserved = max(self._reserved, reserved)
+            try:
+                connection.execute(
+                    "UPDATE sessions SET settled = ?, reserved = ? WHERE id = ?",
+                    (settled, reserved, session),
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                if lock_fd != self._lock_fd:
+                    os.close(lock_fd)
+                raise
+            # Known here only now: what a failed commit undid must not be remembered.
+            with self._lock:
+                if session != self._session:
+                    if self._lock_fd >= 0:
+                        os.close(self._lock_fd)
+                    self._session, self._lock_fd = session, lock_fd
+                    self._next, self._outstanding = 0, set()
+                self._reserved = reserved
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection) -> tuple[int, int]:
+        """A row for a new session, and the descriptor of its lock."""
         cursor = connection.execute(
             "INSERT INTO sessions (pid, started_ns, settled, reserved) VALUES (?, ?, 0, 0)",
             (os.getpid(), time.time_ns()),
         )
         assert cursor.lastrowid is not None
         session = cursor.lastrowid
+        fd = -1
         try:
             fd = _open_lock(self._home, session)
             # Locked before the row is committed: no sweeper can see the session without its lock.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
+            if fd >= 0:
+                os.close(fd)
             raise storage_error(exc, session_lock_path(self._home, session)) from exc
-        with self._lock:
-            if self._lock_fd >= 0:
-                os.close(self._lock_fd)
-            self._lock_fd = fd
-            self._session = session
-            self._next = self._reserved = 0
-            self._outstanding = set()
+        return session, fd
 
-    def _sweep_session(self, session: int, settled: int, reserved: int) -> int:
+    def _sweep_session(self, session: int) -> int:
         try:
             fd = _open_lock(self._home, session)
         except OSError:
@@ -149,7 +163,13 @@ class Sessions:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return 0  # alive
-            removed = self._remove_unnamed(session, settled, reserved)
+            # Read under the lock: until a moment ago the session may have moved its bounds.
+            bounds = (
+                self._database.connection()
+                .execute("SELECT settled, reserved FROM sessions WHERE id = ?", (session,))
+                .fetchone()
+            )
+            removed = None if bounds is None else self._remove_unnamed(session, *bounds)
             if removed is None:
                 return 0
             with self._database.write() as connection:

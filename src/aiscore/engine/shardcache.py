@@ -13,6 +13,7 @@ CACHED_MEMBERS_MAX = 4_000_000
 """Members of all indexes in a process's cache; some 400 MiB when every shard has had a name looked up."""
 UNPACKED_TOTAL_MAX = 1 << 30
 """Bytes of temporary files of one process; also the largest shard that is unpacked."""
+UNPACKED_COUNT_MAX = 32
 
 
 class ShardCache:
@@ -22,6 +23,10 @@ class ShardCache:
         self._lock = Lock()
         self._cache: OrderedDict[tuple[int, ArchiveFormat], MemberIndex] = OrderedDict()
         self._members = 0
+
+    def reset_after_fork(self) -> None:
+        """Another thread of the parent may have held the lock."""
+        self._lock = Lock()
 
     def get(self, key: tuple[int, ArchiveFormat]) -> MemberIndex | None:
         """The index of a generation in a format, if it is here."""
@@ -50,6 +55,10 @@ class UnpackedCache:
         self._files: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._total = 0
 
+    def reset_after_fork(self) -> None:
+        """Another thread of the parent may have held the lock; the files may be shared, every read names its offset."""
+        self._lock = Lock()
+
     def borrow(self, generation: int) -> tuple[int, int] | None:
         """A duplicate of the descriptor, and the size; the caller closes it."""
         with self._lock:
@@ -66,7 +75,7 @@ class UnpackedCache:
                 return
             self._files[generation] = (os.dup(fd), size)
             self._total += size
-            while self._total > UNPACKED_TOTAL_MAX:
+            while self._total > UNPACKED_TOTAL_MAX or len(self._files) > UNPACKED_COUNT_MAX:
                 old_fd, old_size = self._files.popitem(last=False)[1]
                 os.close(old_fd)
                 self._total -= old_size

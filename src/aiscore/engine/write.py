@@ -4,11 +4,14 @@ Nothing is visible before the commit (`commit`) and nothing is lost by an abort:
 an id that no row names, which `abort` removes now, or the sweep after a crash.
 """
 
-from collections.abc import Iterable
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
 from aiscore.engine.core import Core
-from aiscore.engine.fileio import storage_error, write_all
+from aiscore.engine.fileio import close_quietly, copy_all, storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
 from aiscore.engine.index.objects import (
     PieceRef,
@@ -24,8 +27,12 @@ __all__ = [
     "PIECE_COUNT_MAX",
     "ContentWriter",
     "SinglePiece",
+    "discard_pieces",
+    "make_directory",
     "write_small",
 ]
+
+log = logging.getLogger(__name__)
 
 PIECE_COUNT_MAX = 9_999
 """Pieces of one object; upstream's `MaxChunkCount`."""
@@ -51,14 +58,26 @@ class SinglePiece:
         self._core.sessions.settle(self.pieces[0].piece_id)
 
     def abort(self) -> None:
-        """Remove the file, if it was made."""
-        try:
-            self._core.files.unlink(self.path)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return  # stays outstanding: the sweep after this process takes it
-        self.settle()
+        """Remove the file, if it was made and no commit has named it."""
+        discard_pieces(self._core, [(self.pieces[0].piece_id, self.path)])
+
+
+def discard_pieces(core: Core, pieces: Sequence[tuple[int, str]]) -> None:
+    """Remove piece files (id, path) that no row names, and settle their ids.
+
+    The rows are asked, not the caller: an interrupt can arrive after the commit and before its caller knows of it.
+    What cannot be removed, or asked, stays outstanding: the sweep after this process takes it.
+    """
+    try:
+        connection = core.connection()
+        for piece_id, path in pieces:
+            query = "SELECT 1 FROM pieces WHERE id = ?"
+            if connection.execute(query, (piece_id,)).fetchone() is None:
+                with suppress(FileNotFoundError):
+                    core.files.unlink(path)
+            core.sessions.settle(piece_id)
+    except (OSError, sqlite3.Error) as exc:
+        log.warning("unfinished pieces left for the sweep: reason=%s", exc)
 
 
 def write_small(
@@ -77,7 +96,7 @@ def write_small(
         try:
             fd = files.create(content.path)
         except FileNotFoundError:
-            _make_directory(core, directory)
+            make_directory(core, content.pieces[0].mountpath_id, directory)
             fd = files.create(content.path)
         try:
             write_all(files.write, fd, data)
@@ -101,7 +120,8 @@ class ContentWriter:
 
     Args of the constructor: `key` is the object's unique name (placement), `cname` names it in errors, `kinds` are
     the checksum types to compute over the whole, `piece_size_max` is where a piece ends and the next begins; with
-    `piece_checksum` each piece gets a checksum of that type of its own.
+    `piece_checksum` each piece gets a checksum of that type of its own; with `sync`, pieces and their directories are
+    on disk when `finish` returns.
     """
 
     def __init__(
@@ -113,8 +133,10 @@ class ContentWriter:
         *,
         piece_size_max: int,
         piece_checksum: ChecksumType = ChecksumType.NONE,
+        sync: bool = False,
     ) -> None:
         self._core = core
+        self._sync = sync
         self._key = key
         self._cname = cname
         self.hasher = MultiHasher(kinds)
@@ -154,27 +176,20 @@ class ContentWriter:
         """Append `count` bytes from the start of a file without hashing them: for content whose checksum is known."""
         self._begin()
         try:
-            done = 0
-            while done < count:
-                copied = self._core.files.copy_range(source_fd, self._fd, count - done, done)
-                if not copied:
-                    raise CapacityExceededError(
-                        f"source of {self._cname} ended at {done} of {count}"
-                    )
-                done += copied
+            copy_all(self._core.files, source_fd, self._fd, count)
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
         self.size += count
         self._grow(count)
 
-    def finish(self, *, sync: bool) -> None:
-        """Close the last piece; with `sync`, pieces and their directories are on disk."""
+    def finish(self) -> None:
+        """Close the last piece; there is one even when nothing was written."""
         if self._background is not None:
             self._background.wait()
         if self._current is None:
             self._begin()
-        self._end(sync=sync)
-        if sync:
+        self._end()
+        if self._sync:
             try:
                 for directory in {path.rpartition("/")[0] for path in self._paths}:
                     self._core.files.fsync_dir(directory)
@@ -186,18 +201,11 @@ class ContentWriter:
         self._stop_background()
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            _close_quietly(self._core, fd)
-        settled = [piece.piece_id for piece in self.pieces]
+            close_quietly(self._core.files, fd)
+        ids = [piece.piece_id for piece in self.pieces]
         if self._current is not None:
-            settled.append(self._current.piece_id)
-        for piece_id, path in zip(settled, self._paths, strict=True):
-            try:
-                self._core.files.unlink(path)
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue  # stays outstanding: the sweep after this process takes it
-            self._core.sessions.settle(piece_id)
+            ids.append(self._current.piece_id)
+        discard_pieces(self._core, list(zip(ids, self._paths, strict=True)))
         self.pieces, self._paths, self._current = [], [], None
 
     def settle(self) -> None:
@@ -221,7 +229,7 @@ class ContentWriter:
                 assert self._current is not None
                 room = self._piece_size_max - self._current.size
                 if not room:
-                    self._end(sync=False)
+                    self._end()
                     self._begin()
                     continue
                 self._write_piece(view[:room])
@@ -257,18 +265,19 @@ class ContentWriter:
             try:
                 self._fd = self._core.files.create(path)
             except FileNotFoundError:
-                _make_directory(self._core, piece_directory(mountpath.path, piece_id))
+                directory = piece_directory(mountpath.path, piece_id)
+                make_directory(self._core, mountpath.id, directory)
                 self._fd = self._core.files.create(path)
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
         if self._piece_checksum is not ChecksumType.NONE:
             self._piece_hasher = new_hasher(self._piece_checksum)
 
-    def _end(self, *, sync: bool) -> None:
+    def _end(self) -> None:
         assert self._current is not None
         fd = self._fd
         try:
-            if sync:
+            if self._sync:
                 self._core.files.fsync(fd)
             self._fd = -1
             self._core.files.close(fd)
@@ -284,15 +293,13 @@ class ContentWriter:
             self._background = None
 
 
-def _make_directory(core: Core, path: str) -> None:
+def make_directory(core: Core, mountpath_id: int, path: str) -> None:
+    """Make a directory of pieces, for good: it is made once in the life of a mountpath, whatever is durable."""
     try:
         core.files.mkdir(path)
     except FileExistsError:
         return
-
-
-def _close_quietly(core: Core, fd: int) -> None:
-    try:
-        core.files.close(fd)
-    except OSError:
-        return
+    except FileNotFoundError:
+        core.mountpaths.check_label(mountpath_id)
+        raise
+    core.files.fsync_dir(path.rpartition("/")[0])

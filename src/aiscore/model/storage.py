@@ -12,6 +12,8 @@ class MountpathState(StrEnum):
     ENABLED = "enabled"
     DISABLED = "disabled"
     """Taken out of use by the operator: nothing is written to it, what lies on it is unavailable."""
+    DRAINING = "draining"
+    """Being removed: nothing is written to it, what still lies on it is read."""
     MISSING = "missing"
     """The directory, or its label, is not where the index says: a disk that is not mounted."""
 

@@ -1,7 +1,9 @@
 """GetBatch messages: their JSON, the published client's models, and the engine's values."""
 
 import base64
+import copy
 import json
+import pickle
 
 import pytest
 from aistore.sdk.batch import types as published  # type: ignore[import-untyped]
@@ -161,7 +163,9 @@ class TestPublishedClient:
         self, entry: BatchEntry, error: str | None, size: int
     ) -> None:
         entry = entry._replace(opaque=entry.opaque or None)  # theirs reads an empty one as None
-        ours = MossResp.from_results([BatchResult(entry, entry.bucket or BUCKET, "x", size, error)], "id")
+        ours = MossResp.from_results(
+            [BatchResult(entry, entry.bucket or BUCKET, "x", size, error)], "id"
+        )
         theirs = published.MossResp.model_validate_json(ours.model_dump_json(by_alias=True))
         assert theirs.model_dump(by_alias=True) == ours.model_dump(by_alias=True)
         assert theirs.out[0].opaque == entry.opaque
@@ -245,3 +249,32 @@ class TestValues:
         )
         assert (full.obj_name, full.archpath, full.bucket) == ("s.tar", "m", "bucket")
         assert (full.provider, full.opaque, full.size) == ("aws", b"\xff", 5)
+
+    def test_result_is_a_model_like_any_other(self) -> None:
+        # It is put together by hand; a validated one is the measure of what that must give.
+        result = BatchResult(BatchEntry("s.tar", CLOUD, "m", b"\xff"), CLOUD, "x", 5, "gone")
+        quick = MossOut.from_result(result)
+        slow = MossOut(
+            objname="s.tar",
+            archpath="m",
+            bucket="bucket",
+            provider="aws",
+            opaque=b"\xff",
+            err_msg="gone",
+            size=5,
+        )
+        assert quick == slow
+        assert repr(quick) == repr(slow)
+        assert quick.model_fields_set == slow.model_fields_set
+        assert quick.model_dump_json(by_alias=True) == slow.model_dump_json(by_alias=True)
+        for again in (
+            pickle.loads(pickle.dumps(quick)),
+            copy.deepcopy(quick),
+            quick.model_copy(),
+            MossOut.model_validate_json(quick.model_dump_json(by_alias=True)),
+        ):
+            assert again == slow
+        changed = quick.model_copy(update={"size": 6})
+        changed.err_msg = None
+        assert (quick.size, quick.err_msg) == (5, "gone")
+        assert MossOut.from_result(result) == slow

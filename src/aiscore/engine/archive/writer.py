@@ -31,7 +31,7 @@ class ArchiveWriter(Protocol):
         """Write the end of the archive. The output stays open."""
 
 
-class StreamWriter:
+class _StreamWriter:
     """Pushes what an encoder yields into an output callable, piece by piece."""
 
     def __init__(self, encoder: Encoder, write: Callable[[Piece], object]) -> None:
@@ -93,4 +93,4 @@ def open_writer(
         deflate: compress the members of a zip, which are stored by default; other formats ignore
             it.
     """
-    return StreamWriter(new_encoder(archive_format, mtime=mtime, deflate=deflate), write)
+    return _StreamWriter(new_encoder(archive_format, mtime=mtime, deflate=deflate), write)

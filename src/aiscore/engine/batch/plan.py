@@ -30,7 +30,7 @@ from aiscore.model.names import check_object_name
 
 __all__ = ["OPEN_TARGETS_MAX", "BatchBucket", "Place", "Planner"]
 
-OPEN_TARGETS_MAX = 64
+OPEN_TARGETS_MAX = 32
 """Objects a batch keeps open at once; well under the usual limit of 1,024 descriptors a process."""
 
 

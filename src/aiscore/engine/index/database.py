@@ -11,11 +11,11 @@ locks): they are kept aside for good and new ones are opened.
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-from aiscore.engine.index.schema import migrate
+from aiscore.engine.index.schema import check_identity, migrate
 from aiscore.engine.layout import index_path
 from aiscore.errors import (
     AisError,
@@ -42,31 +42,40 @@ _abandoned: list[object] = []
 class Connection:
     """One thread's connection and its row cache."""
 
-    __slots__ = (
-        "_version_cursor",
-        "cache",
-        "execute",
-        "executemany",
-        "is_full_sync",
-        "raw",
-        "version",
-    )
+    __slots__ = ("_execute", "_home", "_version_cursor", "cache", "is_full_sync", "raw", "version")
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: sqlite3.Connection, home: str) -> None:
         self.raw = raw
-        self.execute: Callable[..., sqlite3.Cursor] = raw.execute
-        self.executemany: Callable[..., sqlite3.Cursor] = raw.executemany
+        self._home = home
+        self._execute = raw.execute
         self.cache: dict[Any, Any] = {}
         self.version = -1
         self.is_full_sync = False
         self._version_cursor = raw.cursor()
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run one statement; its failure is an error of the store."""
+        try:
+            return self._execute(sql, values)
+        except sqlite3.Error as exc:
+            raise index_error(exc, self._home) from exc
+
+    def executemany(self, sql: str, values: Iterable[Sequence[object]]) -> sqlite3.Cursor:
+        """Run one statement for each of many rows."""
+        try:
+            return self.raw.executemany(sql, values)
+        except sqlite3.Error as exc:
+            raise index_error(exc, self._home) from exc
 
     def fresh_cache(self) -> dict[Any, Any]:
         """The cache, emptied first if another connection has committed since the last call.
 
         Called once at the begin of an operation; what follows in the operation takes `cache` as it is.
         """
-        version = self._version_cursor.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            version = self._version_cursor.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as exc:
+            raise index_error(exc, self._home) from exc
         if version != self.version or len(self.cache) > CACHE_ROWS_MAX:
             self.cache.clear()
             self.version = version
@@ -81,7 +90,7 @@ class Database:
         self._path = index_path(home)
         self._is_closed = False
         self._local = threading.local()
-        self._all: list[Connection] = []
+        self._all: list[tuple[threading.Thread, Connection]] = []
         # Rank 1 of 2, outside the allocator's lock. Taken before BEGIN IMMEDIATE: threads of one process would
         # otherwise find each other busy and sleep in SQLite's back-off instead of queueing.
         self._write_lock = threading.Lock()
@@ -119,12 +128,19 @@ class Database:
         """
         return WriteTransaction(self, sync)
 
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database, as far as readers and space permit, so that its space is free."""
+        try:
+            self.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (AisError, sqlite3.Error):
+            return
+
     def close(self) -> None:
         """Close every connection of this process; other threads must be done with theirs."""
         self._is_closed = True
         with self._list_lock:
             connections, self._all = self._all, []
-        for connection in connections:
+        for _, connection in connections:
             connection.raw.close()
         self._local = threading.local()
 
@@ -139,16 +155,28 @@ class Database:
                 cached_statements=256,
                 check_same_thread=False,
             )
+        except sqlite3.Error as exc:
+            raise index_error(exc, self._home) from exc
+        try:
+            check_identity(raw, self._home)
             _switch_to_wal(raw)
             raw.execute("PRAGMA synchronous = NORMAL")
             raw.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
             raw.execute("PRAGMA mmap_size = 268435456")
             raw.execute("PRAGMA cache_size = -16384")
-        except sqlite3.Error as exc:
-            raise index_error(exc, self._home) from exc
-        connection = Connection(raw)
+        except BaseException as exc:
+            raw.close()
+            if isinstance(exc, sqlite3.Error):
+                raise index_error(exc, self._home) from exc
+            raise
+        connection = Connection(raw, self._home)
         with self._list_lock:
-            self._all.append(connection)
+            # Threads come and go: the connections of those that are gone are closed by the next that comes.
+            gone = [found for thread, found in self._all if not thread.is_alive()]
+            self._all = [pair for pair in self._all if pair[0].is_alive()]
+            self._all.append((threading.current_thread(), connection))
+        for old in gone:
+            old.raw.close()
         self._local.connection = connection
         return connection
 
@@ -167,14 +195,17 @@ class WriteTransaction:
         connection = self._connection
         self._database._write_lock.acquire()  # noqa: SLF001
         try:
+            if connection.raw.in_transaction:
+                self._rollback()  # an interrupt came between a BEGIN and its block
             if connection.is_full_sync is not self._sync:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
                 connection.is_full_sync = self._sync
             connection.execute("BEGIN IMMEDIATE")
-        except BaseException as exc:
-            self._database._write_lock.release()  # noqa: SLF001
-            if isinstance(exc, sqlite3.Error):
-                raise index_error(exc, self._database._home) from exc  # noqa: SLF001
+        except BaseException:
+            try:
+                self._rollback()
+            finally:
+                self._database._write_lock.release()  # noqa: SLF001
             raise
         return connection
 
@@ -188,14 +219,13 @@ class WriteTransaction:
         try:
             if kind is None:
                 try:
-                    connection.execute("COMMIT")
-                except sqlite3.Error as failed:
+                    if connection.raw.in_transaction:  # the block may have committed by itself
+                        connection.execute("COMMIT")
+                except BaseException:
                     self._rollback()
-                    raise index_error(failed, self._database._home) from failed  # noqa: SLF001
+                    raise
             else:
                 self._rollback()
-                if isinstance(exc, sqlite3.Error):
-                    raise index_error(exc, self._database._home) from exc  # noqa: SLF001
         finally:
             self._database._write_lock.release()  # noqa: SLF001
 

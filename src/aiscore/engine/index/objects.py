@@ -14,6 +14,7 @@ __all__ = [
     "find_object",
     "insert_pieces",
     "manifest_of",
+    "missing_mountpath",
     "rows_after",
     "select_for_write",
     "select_object",
@@ -50,6 +51,7 @@ class ObjectRow(NamedTuple):
     mountpath_id: int
     piece_id: int
     piece_count: int
+    piece_size_max: int
 
 
 _COLUMNS = ", ".join(ObjectRow._fields)
@@ -80,6 +82,15 @@ _SELECT_FOR_WRITE = (
     f"SELECT {', '.join(f'o.{name}' for name in ObjectRow._fields)} FROM buckets b LEFT JOIN objects o "
     "ON o.bucket_id = b.id AND o.name = ? WHERE b.id = ?"
 )
+
+
+def missing_mountpath(connection: Connection, pieces: Sequence[PieceRef]) -> int | None:
+    """A mountpath of these pieces that is no longer part of the home: it was removed while they were written."""
+    for mountpath_id in {piece.mountpath_id for piece in pieces}:
+        query = "SELECT 1 FROM mountpaths WHERE id = ?"
+        if connection.execute(query, (mountpath_id,)).fetchone() is None:
+            return mountpath_id
+    return None
 
 
 def select_for_write(

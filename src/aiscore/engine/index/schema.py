@@ -5,7 +5,7 @@ import sqlite3
 from aiscore.engine.layout import APPLICATION_ID, FORMAT_VERSION, check_format
 from aiscore.errors import FormatVersionError
 
-__all__ = ["PIECE_APPENDING", "PIECE_GARBAGE", "PIECE_LIVE", "migrate"]
+__all__ = ["PIECE_APPENDING", "PIECE_GARBAGE", "PIECE_LIVE", "check_identity", "migrate"]
 
 PIECE_LIVE = 0
 """Named by an object or by a row of `manifests`."""
@@ -55,6 +55,7 @@ CREATE TABLE objects (
   mountpath_id INTEGER NOT NULL,
   piece_id INTEGER NOT NULL,
   piece_count INTEGER NOT NULL,
+  piece_size_max INTEGER NOT NULL,
   PRIMARY KEY (bucket_id, name)) WITHOUT ROWID;
 
 CREATE TABLE manifests (
@@ -99,40 +100,42 @@ def migrate(connection: sqlite3.Connection, home: str) -> bool:
     Raises:
         FormatVersionError: a newer release wrote the index, or it is not ours.
     """
-    application, version = _identity(connection)
-    if application == APPLICATION_ID and version == FORMAT_VERSION:
+    if check_identity(connection, home) == FORMAT_VERSION:
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:
-        application, version = _identity(connection)
-        is_new = version == 0 and application == 0
-        if is_new:
-            if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                raise FormatVersionError(
-                    f"{home}/index.db is a database of another program", hint="choose another home"
-                )
-            _run(connection, _TABLES)
-        elif application != APPLICATION_ID:
-            raise FormatVersionError(
-                f"{home}/index.db is a database of another program", hint="choose another home"
-            )
-        else:
-            check_format(version, home)
+        version = check_identity(connection, home)
+        if version:
             for step in range(version, FORMAT_VERSION):
                 _run(connection, _UPGRADES[step])
+        else:
+            _run(connection, _TABLES)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    return is_new
+    return not version
 
 
-def _identity(connection: sqlite3.Connection) -> tuple[int, int]:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    return int(application), int(version)
+def check_identity(connection: sqlite3.Connection, home: str) -> int:
+    """The format version of an index, 0 for a file without content; nothing is changed.
+
+    Raises:
+        FormatVersionError: a newer release wrote it, or another program.
+    """
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if application != APPLICATION_ID:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if application or version or tables:
+            raise FormatVersionError(
+                f"{home}/index.db is a database of another program", hint="choose another home"
+            )
+        return 0
+    check_format(version, home)
+    return version
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
