@@ -229,7 +229,7 @@ def test_a_full_index_fails_typed_and_keeps_the_old_state(memory_path: Path, kin
 
 def _exhaust_index(store: Store) -> None:
     """No page of the index is free, and none can be added."""
-    connection = store.core.connection()
+    connection = store.core.connection().raw
     connection.execute("CREATE TABLE filler (x)")
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -141,14 +141,19 @@ def _files(mountpath: str) -> Iterator[tuple[str, int | None]]:
 
 
 def _may_be_unfinished(core: Core, piece_id: int | None) -> bool:
-    """True for a piece without row that a session may be writing now, or has committed since we looked."""
+    """True for a piece that a session may be writing now, or that has a row since we looked.
+
+    In this order: a piece that is not being written any more has its row by the time the row is looked for.
+    """
     if piece_id is None:
         return False
     connection = core.connection()
-    if connection.execute("SELECT 1 FROM pieces WHERE id = ?", (piece_id,)).fetchone():
-        return True
     session, counter = piece_id >> COUNTER_BITS, piece_id & ((1 << COUNTER_BITS) - 1)
     row = connection.execute(
         "SELECT settled, reserved FROM sessions WHERE id = ?", (session,)
     ).fetchone()
-    return row is not None and row[0] <= counter < row[1] and not core.sessions.is_settled(piece_id)
+    is_settled = core.sessions.is_settled(piece_id)
+    if row is not None and row[0] <= counter < row[1] and not is_settled:
+        return True
+    query = "SELECT 1 FROM pieces WHERE id = ?"
+    return connection.execute(query, (piece_id,)).fetchone() is not None

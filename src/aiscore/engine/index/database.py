@@ -11,8 +11,8 @@ locks): they are kept aside for good and new ones are opened.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from types import TracebackType
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from aiscore.engine.index.schema import check_identity, migrate
@@ -26,7 +26,7 @@ from aiscore.errors import (
     UnavailableError,
 )
 
-__all__ = ["Connection", "Database", "WriteTransaction", "index_error"]
+__all__ = ["Connection", "Database", "index_error"]
 
 BUSY_TIMEOUT_S = 60.0
 """How long a writer waits for the writers of other processes before it gives up with `BusyError`."""
@@ -120,13 +120,31 @@ class Database:
         self._write_lock = threading.Lock()
         self._list_lock = threading.Lock()
 
-    def write(self, *, sync: bool = False) -> "WriteTransaction":
-        """A write transaction as a context manager: commits at the end, rolls back on an exception.
+    @contextmanager
+    def write(self, *, sync: bool = False) -> Iterator[Connection]:
+        """A write transaction: commits at the end of the block, rolls back on an exception; gives the connection.
+
+        A generator, because an interrupt (Ctrl-C in a notebook) may come between any two steps: one that is dropped
+        half way is closed, and so rolls back and lets go of the lock, which a class with two methods would not.
 
         Args:
             sync: the commit is on disk when the block ends, not only safe from the death of the process.
         """
-        return WriteTransaction(self, sync)
+        connection = self.connection()
+        with self._write_lock:
+            try:
+                if connection.raw.in_transaction:
+                    _roll_back(connection)
+                if connection.is_full_sync is not sync:
+                    connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+                    connection.is_full_sync = sync
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                if connection.raw.in_transaction:  # the block may have committed by itself
+                    connection.execute("COMMIT")
+            except BaseException:
+                _roll_back(connection)
+                raise
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database, as far as readers and space permit, so that its space is free."""
@@ -181,60 +199,11 @@ class Database:
         return connection
 
 
-class WriteTransaction:
-    """See `Database.write`; entering gives the connection."""
-
-    __slots__ = ("_connection", "_database", "_sync")
-
-    def __init__(self, database: Database, sync: bool) -> None:
-        self._database = database
-        self._connection = database.connection()
-        self._sync = sync
-
-    def __enter__(self) -> Connection:
-        connection = self._connection
-        self._database._write_lock.acquire()  # noqa: SLF001
-        try:
-            if connection.raw.in_transaction:
-                self._rollback()  # an interrupt came between a BEGIN and its block
-            if connection.is_full_sync is not self._sync:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
-                connection.is_full_sync = self._sync
-            connection.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            try:
-                self._rollback()
-            finally:
-                self._database._write_lock.release()  # noqa: SLF001
-            raise
-        return connection
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        connection = self._connection
-        try:
-            if kind is None:
-                try:
-                    if connection.raw.in_transaction:  # the block may have committed by itself
-                        connection.execute("COMMIT")
-                except BaseException:
-                    self._rollback()
-                    raise
-            else:
-                self._rollback()
-        finally:
-            self._database._write_lock.release()  # noqa: SLF001
-
-    def _rollback(self) -> None:
-        connection = self._connection
-        connection.cache.clear()
-        # SQLite rolls back by itself on some errors (disk full, I/O error): a second one would be an error.
-        if connection.raw.in_transaction:
-            connection.execute("ROLLBACK")
+def _roll_back(connection: Connection) -> None:
+    connection.cache.clear()
+    # SQLite rolls back by itself on some errors (disk full, I/O error): a second one would be an error.
+    if connection.raw.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _switch_to_wal(raw: sqlite3.Connection) -> None:
