@@ -74,13 +74,24 @@ def table(title: str, contenders: Sequence[Contender], *, per: int = 1, unit: st
         )
 
 
-def goal(text: str, measured: tuple[float, float, float], limit: float, *, at_most: bool) -> dict[str, object]:
+def goal(
+    text: str, measured: tuple[float, float, float], limit: float, *, at_most: bool
+) -> dict[str, object]:
     """Print a ratio beside its aim; the median decides."""
     low, middle, high = measured
     is_met = middle <= limit if at_most else middle >= limit
     sign = "<=" if at_most else ">="
-    print(f"  {'ok  ' if is_met else 'MISS'} {text}: {middle:.2f} [{low:.2f}-{high:.2f}], aim {sign} {limit:g}")
-    return {"what": text, "median": middle, "min": low, "max": high, "aim": f"{sign} {limit:g}", "met": is_met}
+    print(
+        f"  {'ok  ' if is_met else 'MISS'} {text}: {middle:.2f} [{low:.2f}-{high:.2f}], aim {sign} {limit:g}"
+    )
+    return {
+        "what": text,
+        "median": middle,
+        "min": low,
+        "max": high,
+        "aim": f"{sign} {limit:g}",
+        "met": is_met,
+    }
 
 
 def inverse(values: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -107,13 +118,21 @@ def machine(directory: str) -> dict[str, object]:
     return facts
 
 
-def finish(name: str, facts: dict[str, object], goals: list[dict[str, object]], *, save: bool) -> None:
+def finish(
+    name: str, facts: dict[str, object], goals: list[dict[str, object]], *, save: bool
+) -> None:
     """Print peak memory; with `--save` keep a JSON line."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"\npeak memory of this process: {peak} MiB")
     if save:
         RESULTS.mkdir(exist_ok=True)
-        line = {"benchmark": name, "time": int(time.time()), **facts, "peak_mib": peak, "goals": goals}
+        line = {
+            "benchmark": name,
+            "time": int(time.time()),
+            **facts,
+            "peak_mib": peak,
+            "goals": goals,
+        }
         with (RESULTS / f"{name}.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
     sys.stdout.flush()

@@ -25,7 +25,9 @@ SEED = "seed"
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--names", type=int, default=1_000_000, help="in the large bucket (%(default)s)")
+    parser.add_argument(
+        "--names", type=int, default=1_000_000, help="in the large bucket (%(default)s)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir) as directory:
         facts = machine(directory)
@@ -41,7 +43,9 @@ def fill(transport: Transport, bucket: BucketRef, count: int) -> None:
     transport.put(bucket, SEED, b"x")
     home = transport.endpoint.removeprefix("file://")
     with sqlite3.connect(f"{home}/index.db") as index:
-        (bucket_id,) = index.execute("SELECT id FROM buckets WHERE name = ?", (bucket.name,)).fetchone()
+        (bucket_id,) = index.execute(
+            "SELECT id FROM buckets WHERE name = ?", (bucket.name,)
+        ).fetchone()
         row = index.execute("SELECT * FROM objects WHERE bucket_id = ?", (bucket_id,)).fetchone()
         index.executemany(
             f"INSERT INTO objects VALUES ({', '.join('?' * len(row))})",
@@ -94,8 +98,15 @@ def run(directory: str, names: int, rounds: int) -> list[dict[str, object]]:
     print(f"\nall {count:,} names, page by page: {time.perf_counter() - started:.1f} s")
     transport.close()
     return [
-        goal("first page, large over small", ratio(contenders[0], contenders[1]), 1.5, at_most=True),
-        goal("page in the middle, large over small", ratio(contenders[2], contenders[3]), 1.5, at_most=True),
+        goal(
+            "first page, large over small", ratio(contenders[0], contenders[1]), 1.5, at_most=True
+        ),
+        goal(
+            "page in the middle, large over small",
+            ratio(contenders[2], contenders[3]),
+            1.5,
+            at_most=True,
+        ),
     ]
 
 

@@ -42,11 +42,16 @@ def main() -> int:
             started = time.perf_counter()
             command = [sys.executable, __file__, "--step", step, "--home", f"{directory}/home"]
             done = subprocess.run(
-                [*command, "--size-gib", str(options.size_gib)], check=True, capture_output=True, text=True
+                [*command, "--size-gib", str(options.size_gib)],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             peak = int(done.stdout)
             missed += peak >= AIM_MIB
-            print(f"  {'ok  ' if peak < AIM_MIB else 'MISS'} {step:14} {peak:5} MiB {time.perf_counter() - started:7.1f} s")
+            print(
+                f"  {'ok  ' if peak < AIM_MIB else 'MISS'} {step:14} {peak:5} MiB {time.perf_counter() - started:7.1f} s"
+            )
     return 1 if missed else 0
 
 

@@ -22,7 +22,12 @@ from aiscore.model import BucketRef, PutOptions
 from aiscore.transport import open_transport
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-SIZES = ((4 * KIB, "4 KiB", 200), (100 * KIB, "100 KiB", 50), (16 * MIB, "16 MiB", 1), (GIB, "1 GiB", 1))
+SIZES = (
+    (4 * KIB, "4 KiB", 200),
+    (100 * KIB, "100 KiB", 50),
+    (16 * MIB, "16 MiB", 1),
+    (GIB, "1 GiB", 1),
+)
 
 
 def main() -> None:

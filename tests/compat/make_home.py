@@ -129,7 +129,7 @@ def write_pieces(home: Path) -> None:
             piece_checksum=ChecksumType.XXHASH2,
         )
         writer.write(content(77, 20_000))
-        writer.finish(sync=False)
+        writer.finish()
         commit_content(
             core,
             find_bucket(core.connection(), PLAIN),

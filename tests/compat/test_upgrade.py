@@ -38,12 +38,15 @@ class Written:
         self.home = root / "home"
         with tarfile.open(DATA / f"format-{version}.tar.gz") as tar:
             tar.extractall(root, filter="data")
-        # As docs/format.md tells users who move a home; and the APPEND handle is from a minute ago.
+        # As docs/format.md tells users who move a home and its disks; and the APPEND handle is from a minute ago.
         with closing(sqlite3.connect(self.home / "index.db")) as connection:
             old = self.expected["written_at"]
             connection.execute("UPDATE mountpaths SET path = replace(path, ?, ?)", (old, str(root)))
             connection.execute("UPDATE appends SET used_ns = ?", (time.time_ns() - 60 * 10**9,))
             connection.commit()
+        self.as_left = self.pieces()
+        with open_transport(str(self.home)) as transport:
+            transport.enable_mountpath(str(root / "disk"))
 
     def pieces(self) -> set[str]:
         """Names of the files under all mountpaths."""
@@ -149,7 +152,7 @@ def test_an_append_goes_on(written: Written, transport: Transport) -> None:
 
 
 def test_what_a_killed_process_left_is_removed(written: Written) -> None:
-    before = written.pieces()
+    before = written.as_left
     with open_transport(str(written.home)) as transport:
         report = transport.validate()
     assert report.faults == ()

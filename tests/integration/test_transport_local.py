@@ -1,17 +1,24 @@
 """The behaviour suite over the local transport, and what only a store on this disk can be tested for."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from aiscore.errors import AisError, CorruptionError, InvalidArgumentError, UnsupportedError
+from aiscore.errors import (
+    AisError,
+    CorruptionError,
+    InvalidArgumentError,
+    UnavailableError,
+    UnsupportedError,
+)
 from aiscore.model.bucket import BucketRef
 from aiscore.model.byterange import ByteRange
-from aiscore.model.objects import GetOptions, PutOptions
-from aiscore.model.storage import FaultKind
+from aiscore.model.objects import GetOptions, PutOptions, Selection
+from aiscore.model.storage import FaultKind, MountpathState
 from aiscore.testing import BucketFactory, TransportSuite, pattern
 from aiscore.testing.content import LARGE
 from aiscore.testing.expect import refuses
@@ -229,3 +236,53 @@ class TestDamage:
 
 def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+class TestCopyOfAHome:
+    """`cp -a` of a closed home makes a store of its own, which cannot harm the original."""
+
+    def test_a_copy_has_its_own_pieces(self, tmp_path: Path) -> None:
+        with open_transport(f"{tmp_path}/one") as one:
+            one.create_bucket(BUCKET)
+            one.put(BUCKET, "o", b"original")
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        with open_transport(f"{tmp_path}/two") as two:
+            assert two.read(BUCKET, "o") == b"original"
+            two.delete(BUCKET, "o")
+            assert two.validate().faults == ()
+        with open_transport(f"{tmp_path}/one") as one:
+            assert one.read(BUCKET, "o") == b"original"
+            assert one.validate().faults == ()
+
+    def test_a_mountpath_elsewhere_stays_with_the_original(self, tmp_path: Path) -> None:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        with open_transport(f"{tmp_path}/one") as one:
+            one.create_bucket(BUCKET)
+            one.add_mountpath(str(disk))
+            for number in range(20):
+                one.put(BUCKET, f"o{number}", b"original")
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        with open_transport(f"{tmp_path}/two") as two:
+            states = {info.path: info.state for info in two.mountpaths()}
+            assert states[str(disk)] is MountpathState.MISSING
+            two.delete_many(BUCKET, Selection(everything=True))
+            two.put(BUCKET, "new", b"copy")
+        with open_transport(f"{tmp_path}/one") as one:
+            assert all(one.read(BUCKET, f"o{number}") == b"original" for number in range(20))
+            assert one.validate().faults == ()
+
+    def test_a_moved_home_claims_its_mountpath(self, tmp_path: Path) -> None:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        with open_transport(f"{tmp_path}/one") as one:
+            one.create_bucket(BUCKET)
+            one.add_mountpath(str(disk))
+            for number in range(20):
+                one.put(BUCKET, f"o{number}", b"content")
+        (tmp_path / "one").rename(tmp_path / "moved")
+        with open_transport(f"{tmp_path}/moved") as moved:
+            with pytest.raises(UnavailableError, match="missing"):
+                [moved.read(BUCKET, f"o{number}") for number in range(20)]
+            moved.enable_mountpath(str(disk))
+            assert all(moved.read(BUCKET, f"o{number}") == b"content" for number in range(20))

@@ -53,6 +53,10 @@ def _show(context: CliContext, section: str) -> ExitCode:
     return ExitCode.OK
 
 
+_KEPT_BY_THE_STORE = frozenset({"config_version", "lastupdate_time", "uuid"})
+"""Change with every update; nobody asked for them."""
+
+
 def _set(context: CliContext, words: tuple[str, ...]) -> ExitCode:
     from aiscore.model.assignments import parse_assignments
     from aiscore.model.config import ClusterConfig
@@ -64,7 +68,7 @@ def _set(context: CliContext, words: tuple[str, ...]) -> ExitCode:
     changed = {
         key: {"value": value, "was": before.get(key, "")}
         for key, value in after.items()
-        if before.get(key) != value
+        if before.get(key) != value and key not in _KEPT_BY_THE_STORE
     }
     lines = [
         f'"{key}" set to: "{change["value"]}" (was: "{change["was"]}")'

@@ -125,10 +125,8 @@ def check_identity(connection: sqlite3.Connection, home: str) -> int:
     Raises:
         FormatVersionError: a newer release wrote it, or another program.
     """
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application, version, tables = _read_identity(connection)
     if application != APPLICATION_ID:
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if application or version or tables:
             raise FormatVersionError(
                 f"{home}/index.db is a database of another program", hint="choose another home"
@@ -136,6 +134,21 @@ def check_identity(connection: sqlite3.Connection, home: str) -> int:
         return 0
     check_format(version, home)
     return version
+
+
+def _read_identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Application id, version and number of tables, all as of one moment: another process may be making the index."""
+    is_own = not connection.in_transaction
+    if is_own:
+        connection.execute("BEGIN")
+    try:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        if is_own:
+            connection.execute("ROLLBACK")
+    return int(application), int(version), int(tables)
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
