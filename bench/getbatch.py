@@ -1,8 +1,9 @@
 """GetBatch of 64 members of 10 KiB out of 1,000-member tars, against what a user could do instead.
 
 Peers: Python's `tarfile` opened for every member; a `TarFile` kept open with its members loaded, asked by name as its
-documentation has it; the same with a dictionary of `TarInfo` made by the caller; a loop of single GETs of this store; and bare `os.pread` of the same byte ranges from kept-open files: the floor. First touch of a
-shard is compared with a bare walk of its headers (one 512-byte pread each, size field parsed, nothing else).
+documentation has it; the same with a dictionary of `TarInfo` made by the caller; a loop of single GETs of this store;
+and bare `os.pread` of the same byte ranges from kept-open files: the floor. First touch of a shard is compared with a
+bare walk of its headers (one 512-byte pread each, name and size parsed, nothing checked).
 
     python bench/getbatch.py [--rounds 15] [--shards 10]
 """
@@ -17,10 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
-
 from aiscore.model import BatchEntry, BatchRequest, BucketRef, GetOptions
-from aiscore.transport import MemberInput, open_transport
+from aiscore.transport import open_transport
+from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
 
 MEMBERS = 1_000
 MEMBER_SIZE = 10 * 1024
@@ -70,7 +70,7 @@ def run(directory: str, rounds: int, shards: int) -> list[dict[str, object]]:
         for picks in batches
     ]
 
-    kept = [tarfile.open(path) for path in tars]
+    kept = [tarfile.open(path) for path in tars]  # noqa: SIM115 - closed below
     members = [{m.name: m for m in tar.getmembers()} for tar in kept]
     fds = [os.open(path, os.O_RDONLY) for path in tars]
     ranges = [[(fds[s], members[s][name].offset_data) for s, name in picks] for picks in batches]
@@ -174,8 +174,7 @@ def first_touch(directory: str, path: str, rounds: int) -> dict[str, object]:
     count = (rounds + 2) * TOUCHES
     for number in range(count):
         transport.put(bucket, f"s-{number}.tar", data)
-        with open(f"{directory}/walk-{number}.tar", "wb") as file:
-            file.write(data)
+        Path(f"{directory}/walk-{number}.tar").write_bytes(data)
     stored, plain = iter(range(count)), iter(range(count))
 
     def touch() -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
-
 from aiscore.model import BucketRef, ListOptions
 from aiscore.transport import Transport, open_transport
+from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
 
 PAGE = 1_000
 SMALL = 2_000

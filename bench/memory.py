@@ -49,9 +49,9 @@ def main() -> int:
             )
             peak = int(done.stdout)
             missed += peak >= AIM_MIB
-            print(
-                f"  {'ok  ' if peak < AIM_MIB else 'MISS'} {step:14} {peak:5} MiB {time.perf_counter() - started:7.1f} s"
-            )
+            verdict = "ok  " if peak < AIM_MIB else "MISS"
+            elapsed = time.perf_counter() - started
+            print(f"  {verdict} {step:14} {peak:5} MiB {elapsed:7.1f} s")
     return 1 if missed else 0
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
-
 from aiscore.model import BucketRef, PutOptions
 from aiscore.transport import open_transport
+from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = (
