@@ -17,7 +17,7 @@ from aiscore.engine.content import FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error, write_all
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import PieceRef, missing_mountpath, select_for_write
+from aiscore.engine.index.objects import PieceRef, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.objects import writer_for
@@ -195,10 +195,10 @@ def _begin(core: Core, bucket: BucketRow, name: str) -> str:
         piece = writer.pieces[0]
         handle = secrets.token_hex(12)
         with core.database.write() as connection:
-            is_alive, _ = select_for_write(connection, bucket.id, name)
-            if not is_alive:
+            before = select_for_write(connection, bucket.id, name, writer.pieces)
+            if not before.has_bucket:
                 raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
-            if missing_mountpath(connection, writer.pieces) is not None:
+            if not before.has_mountpaths:
                 raise BusyError(
                     f"the mountpath of {bucket.cname}/{name} was removed meanwhile",
                     hint="try again",

@@ -75,6 +75,11 @@ class MultiHasher:
     def __init__(self, kinds: Iterable[ChecksumType]) -> None:
         self._hashers = {k: new_hasher(k) for k in kinds if k is not ChecksumType.NONE}
 
+    @property
+    def has_work(self) -> bool:
+        """False when every type is `none`."""
+        return bool(self._hashers)
+
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Feed one block to all of them."""
         for hasher in self._hashers.values():

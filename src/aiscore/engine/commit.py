@@ -12,7 +12,6 @@ from aiscore.engine.index.objects import (
     ObjectRow,
     PieceRef,
     insert_pieces,
-    missing_mountpath,
     select_for_write,
     write_object,
 )
@@ -81,8 +80,9 @@ def commit_content(
     first = content.pieces[0]
     now = time.time_ns()
     with core.database.write(sync=sync) as connection:
-        is_alive, old = select_for_write(connection, bucket.id, name)
-        if not is_alive:
+        before = select_for_write(connection, bucket.id, name, content.pieces)
+        old = before.row
+        if not before.has_bucket:
             raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
         if precondition is not None:
             check_precondition(precondition, old, bucket.bucket.object_cname(name))
@@ -90,7 +90,7 @@ def commit_content(
             generation = 0 if old is None else old.generation
             if generation != expected_generation:
                 raise BusyError(f"{bucket.cname}/{name} was changed meanwhile", hint="try again")
-        if missing_mountpath(connection, content.pieces) is not None:
+        if not before.has_mountpaths:
             raise BusyError(
                 f"the mountpath of {bucket.cname}/{name} was removed meanwhile", hint="try again"
             )

@@ -140,6 +140,7 @@ class ContentWriter:
         self._key = key
         self._cname = cname
         self.hasher = MultiHasher(kinds)
+        self._hashes = self.hasher.has_work
         self._background: BackgroundHasher | None = None
         self._piece_size_max = piece_size_max
         self._piece_checksum = piece_checksum
@@ -159,7 +160,7 @@ class ContentWriter:
         """
         if not data:
             return
-        if self._background is None and self.size >= BACKGROUND_HASH_MIN:
+        if self._background is None and self._hashes and self.size >= BACKGROUND_HASH_MIN:
             self._background = BackgroundHasher(self.hasher.update)
         if self._background is not None:
             self._background.submit(data)
@@ -185,7 +186,7 @@ class ContentWriter:
     def finish(self) -> None:
         """Close the last piece; there is one even when nothing was written."""
         if self._background is not None:
-            self._background.wait()
+            self._background.finish()
         if self._current is None:
             self._begin()
         self._end()

@@ -149,7 +149,7 @@ def test_background_hashing_keeps_the_order(block: bytes | bytearray) -> None:
         background.submit(block)
         expected.update(block)
         background.settle(block)
-    background.wait()
+    background.finish()
     background.close()
     assert hasher.hexdigest() == expected.hexdigest()
 
@@ -161,7 +161,7 @@ def test_background_hashing_tells_a_failure() -> None:
     background = BackgroundHasher(fail)
     background.submit(b"x")
     with pytest.raises(MemoryError):
-        background.wait()
+        background.finish()
     background.close()
 
 

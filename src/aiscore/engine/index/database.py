@@ -32,8 +32,6 @@ BUSY_TIMEOUT_S = 60.0
 """How long a writer waits for the writers of other processes before it gives up with `BusyError`."""
 CACHE_ROWS_MAX = 65_536
 """Rows in one connection's cache; about 40 MiB. Past it the cache starts anew."""
-WAL_CHECKPOINT_PAGES = 4_000
-"""16 MiB of WAL between checkpoints: four times SQLite's default, a quarter of the checkpoint work."""
 
 _abandoned: list[object] = []
 """Connections inherited over a fork: never closed, never used."""
@@ -179,7 +177,6 @@ class Database:
             check_identity(raw, self._home)
             _switch_to_wal(raw)
             raw.execute("PRAGMA synchronous = NORMAL")
-            raw.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
             raw.execute("PRAGMA mmap_size = 268435456")
             raw.execute("PRAGMA cache_size = -16384")
         except BaseException as exc:

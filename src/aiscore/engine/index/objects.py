@@ -7,6 +7,7 @@ from aiscore.engine.index.database import Connection
 from aiscore.engine.index.schema import PIECE_GARBAGE, PIECE_LIVE
 
 __all__ = [
+    "BeforeWrite",
     "ObjectRow",
     "PieceRef",
     "after_prefix",
@@ -14,7 +15,6 @@ __all__ = [
     "find_object",
     "insert_pieces",
     "manifest_of",
-    "missing_mountpath",
     "rows_after",
     "select_for_write",
     "select_object",
@@ -79,34 +79,45 @@ def select_object(connection: Connection, bucket_id: int, name: str) -> ObjectRo
 
 
 _SELECT_FOR_WRITE = (
-    f"SELECT {', '.join(f'o.{name}' for name in ObjectRow._fields)} FROM buckets b LEFT JOIN objects o "
+    "SELECT EXISTS (SELECT 1 FROM mountpaths WHERE id = ?), "
+    f"{', '.join(f'o.{name}' for name in ObjectRow._fields)} FROM buckets b LEFT JOIN objects o "
     "ON o.bucket_id = b.id AND o.name = ? WHERE b.id = ?"
 )
 
 
-def missing_mountpath(connection: Connection, pieces: Sequence[PieceRef]) -> int | None:
-    """A mountpath of these pieces that is no longer part of the home: it was removed while they were written."""
-    for mountpath_id in {piece.mountpath_id for piece in pieces}:
-        query = "SELECT 1 FROM mountpaths WHERE id = ?"
-        if connection.execute(query, (mountpath_id,)).fetchone() is None:
-            return mountpath_id
-    return None
+class BeforeWrite(NamedTuple):
+    """What a commit must know.
+
+    Do the bucket (ids are never reused) and the mountpaths of the new pieces still exist, and what is the object now.
+    """
+
+    has_bucket: bool
+    has_mountpaths: bool
+    row: ObjectRow | None
 
 
 def select_for_write(
-    connection: Connection, bucket_id: int, name: str
-) -> tuple[bool, ObjectRow | None]:
-    """Whether the bucket still exists (ids are never reused), and the object, in one look-up."""
-    found = connection.execute(_SELECT_FOR_WRITE, (name, bucket_id)).fetchone()
+    connection: Connection, bucket_id: int, name: str, pieces: Sequence[PieceRef]
+) -> BeforeWrite:
+    """Look up what the commit of `pieces` under `name` depends on; nearly always in one statement."""
+    first = pieces[0].mountpath_id
+    found = connection.execute(_SELECT_FOR_WRITE, (first, name, bucket_id)).fetchone()
     if found is None:
-        return False, None
-    return True, None if found[0] is None else ObjectRow._make(found)
+        return BeforeWrite(False, False, None)
+    has_mountpaths = bool(found[0])
+    for other in {piece.mountpath_id for piece in pieces[1:]} - {first}:
+        query = "SELECT 1 FROM mountpaths WHERE id = ?"
+        has_mountpaths &= connection.execute(query, (other,)).fetchone() is not None
+    return BeforeWrite(
+        True, has_mountpaths, None if found[1] is None else ObjectRow._make(found[1:])
+    )
 
 
 def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) -> None:
     """Make the name point at `row`; the pieces of `old` become garbage unless the new row has them too."""
     connection.execute(_WRITE, row)
-    connection.cache.pop((row.bucket_id, row.name), None)
+    # What this connection wrote it may read from its cache; a roll-back empties the cache.
+    connection.cache[(row.bucket_id, row.name)] = row
     if old is not None and old.piece_id != row.piece_id:
         _discard(connection, old)
 
