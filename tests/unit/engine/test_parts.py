@@ -146,10 +146,11 @@ def test_background_hashing_keeps_the_order(block: bytes | bytearray) -> None:
     background = BackgroundHasher(hasher.update)
     expected = hashlib.md5(usedforsecurity=False)
     for _ in range(20):
-        background.submit(block)
+        background.submit([block, b"behind"])
         expected.update(block)
-        background.settle(block)
-    background.finish()
+        expected.update(b"behind")
+        background.wait(1)
+    background.wait()
     background.close()
     assert hasher.hexdigest() == expected.hexdigest()
 
@@ -159,9 +160,9 @@ def test_background_hashing_tells_a_failure() -> None:
         raise MemoryError
 
     background = BackgroundHasher(fail)
-    background.submit(b"x")
+    background.submit([b"x"])
     with pytest.raises(MemoryError):
-        background.finish()
+        background.wait()
     background.close()
 
 
