@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from threading import Lock
 from typing import TypeVar
 
 from aiscore.engine.archive.index import MemberIndex
@@ -77,6 +78,7 @@ class Core:
         self.home = home
         self.files: Files = OsFiles() if files is None else files
         self.counters: Counter[str] = Counter()
+        self._count_lock = Lock()
         self.buffers = Buffers()
         self.shard_indexes = ShardCache()
         self.open_shards = OpenShards()
@@ -170,6 +172,12 @@ class Core:
         self._new_indexes.append((row, index))
         if len(self._new_indexes) >= NEW_INDEXES_MAX:
             self.write_notes()
+
+    def count(self, **amounts: int) -> None:
+        """Add to counters; "_" in a keyword stands for the "." of the counter's name."""
+        with self._count_lock:
+            for name, amount in amounts.items():
+                self.counters[name.replace("_", ".")] += amount
 
     def touch(self, row: ObjectRow) -> None:
         """Note an access; written back in bulk, and only when the last one is `ATIME_GRANULARITY_NS` old."""
@@ -309,6 +317,7 @@ class Core:
         self.garbage.reset_after_fork()
         self._touched = {}
         self._new_indexes = []
+        self._count_lock = Lock()
         for part in (self.buffers, self.shard_indexes, self.open_shards, self.unpacked):
             part.reset_after_fork()
 

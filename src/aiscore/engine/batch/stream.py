@@ -50,11 +50,11 @@ class EntryStream:
         self._advised = 0
         self._object_count = self._object_size = self._file_count = self._file_size = 0
         self._is_closed = False
-        core.counters["getbatch.n"] += 1
+        core.count(getbatch_n=1)
         try:
             self._planner = Planner(core, request)
         except BaseException:
-            core.counters["err.getbatch.n"] += 1
+            core.count(err_getbatch_n=1)
             raise
 
     def items(self) -> Iterator[Item]:
@@ -182,11 +182,12 @@ class EntryStream:
             return
         self._is_closed = True
         self._planner.close()
-        counters = self._core.counters
-        counters["getbatch.obj.n"] += self._object_count
-        counters["getbatch.obj.size"] += self._object_size
-        counters["getbatch.file.n"] += self._file_count
-        counters["getbatch.file.size"] += self._file_size
+        self._core.count(
+            getbatch_obj_n=self._object_count,
+            getbatch_obj_size=self._object_size,
+            getbatch_file_n=self._file_count,
+            getbatch_file_size=self._file_size,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -210,15 +211,15 @@ class EntryStream:
             AisError: `exc`, without `cont_on_err`.
             BatchAbortedError: the budget is spent.
         """
-        counters = self._core.counters
+        core = self._core
         if not self.request.cont_on_err:
-            counters["err.getbatch.n"] += 1
+            core.count(err_getbatch_n=1)
             raise exc
         self._soft_errors += 1
         self._missing += isinstance(exc, NotFoundError)
-        counters["err.soft.getbatch.n"] += 1
+        core.count(err_soft_getbatch_n=1)
         if self._soft_errors > self._budget:
-            counters["err.getbatch.n"] += 1
+            core.count(err_getbatch_n=1)
             raise BatchAbortedError(
                 f"the batch has more than {self._budget} soft errors ({self._missing} missing, "
                 f"{self._soft_errors - self._missing} transient); the last: {exc.message}",
