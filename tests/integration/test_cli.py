@@ -190,6 +190,12 @@ def test_a_failed_get_leaves_nothing(cli: Cli) -> None:
     assert os.listdir(cli.work) == []
 
 
+def test_put_of_a_file_that_says_it_is_empty(cli: Cli) -> None:
+    cli.run("create", "ais://b")
+    cli.run("put", "/proc/version", "ais://b/version")
+    assert cli.run("cat", "ais://b/version").stdout == Path("/proc/version").read_bytes()
+
+
 def test_put_with_a_checksum(cli: Cli) -> None:
     cli.run("create", "b")
     cli.file("f", b"hello")

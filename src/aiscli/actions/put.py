@@ -125,7 +125,8 @@ def _upload(context: CliContext, request: PutRequest, file: LocalFile, name: str
         kind = ChecksumType(policy.type)
         checksum = None if kind is ChecksumType.NONE else hash_file(file.path, kind)
     with open(file.path, "rb", buffering=0) as body:
-        size = os.fstat(body.fileno()).st_size
+        # Files that the kernel makes up (/proc/mounts) say 0 and have content.
+        size = os.fstat(body.fileno()).st_size or None
         return _send(context, request, name, body, size, checksum)
 
 
