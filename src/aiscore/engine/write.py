@@ -5,7 +5,6 @@ an id that no row names, which `abort` removes now, or the sweep after a crash.
 """
 
 import logging
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -19,6 +18,7 @@ from aiscore.engine.index.objects import (
 from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.errors import (
+    AisError,
     CapacityExceededError,
 )
 from aiscore.model.checksum import ChecksumType
@@ -78,7 +78,7 @@ def discard_pieces(core: Core, pieces: Sequence[tuple[int, str]]) -> None:
                 with suppress(FileNotFoundError):
                     core.files.unlink(path)
             core.sessions.settle(piece_id)
-    except (OSError, sqlite3.Error) as exc:
+    except (OSError, AisError) as exc:
         log.warning("unfinished pieces left for the sweep: reason=%s", exc)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Self
-from urllib.parse import quote
 
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
@@ -58,6 +57,8 @@ class LocalTransport:
     @property
     def endpoint(self) -> str:
         """`file:///HOME`."""
+        from urllib.parse import quote
+
         return f"file://{quote(self._node.home)}"
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """From an endpoint to a transport."""
 
 import os
-from urllib.parse import unquote, urlsplit
 
 from aiscore.errors import InvalidArgumentError, UnsupportedError
 from aiscore.transport.base import Transport
@@ -23,6 +22,8 @@ def open_transport(endpoint: str | None = None) -> Transport:
     given = endpoint or os.environ.get("AIS_ENDPOINT") or default_home()
     home = given
     if "://" in given:
+        from urllib.parse import unquote, urlsplit
+
         parts = urlsplit(given)
         if parts.scheme in {"http", "https"}:
             raise UnsupportedError(

@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-import lz4.frame
-
 from aiscore.engine.archive.inflate import fast_zlib
 from aiscore.engine.archive.names import show_name
 from aiscore.engine.archive.tarwriter import TAR_EOF, padding, tar_header
@@ -112,6 +110,8 @@ class _Lz4Compressor:
     """Lz4's compressor, but one that writes the frame header by itself."""
 
     def __init__(self) -> None:
+        import lz4.frame  # a process that writes no such shard does without
+
         self._lz4 = lz4.frame.LZ4FrameCompressor(
             block_size=lz4.frame.BLOCKSIZE_MAX256KB, content_checksum=True
         )

@@ -13,8 +13,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-import lz4.frame
-
 from aiscore.engine.archive.source import BLOCK_SIZE, Source
 from aiscore.errors import ArchiveError
 from aiscore.model.archive import ArchiveFormat
@@ -167,6 +165,8 @@ class _Inflater:
 def _new_decompressor(archive_format: ArchiveFormat) -> _Decompressor:
     if archive_format is ArchiveFormat.TGZ:
         return _Inflater(_GZIP)
+    import lz4.frame  # a process that reads no such shard does without
+
     decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
     return decompressor
 
