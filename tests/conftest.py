@@ -23,6 +23,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             if not name.startswith("AIS_TEST_"):
                 patch.delenv(name)
         patch.setenv("AIS_HOME", str(tmp_path_factory.mktemp("default") / "home"))
+        patch.setenv("AIS_CLI_CONFIG_DIR", str(tmp_path_factory.mktemp("settings")))
         yield
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aiscli.context import CliContext
     from aiscli.output.base import Output
+    from aiscore.errors import AisError
 
 __all__ = ["main"]
 
@@ -59,7 +60,7 @@ def _guarded(args: list[str], context: CliContext) -> int:
     except (BrokenPipeError, PipeClosedError):
         raise
     except (AisError, OSError) as error:
-        return _report(error, context.output)
+        return _report(_with_name_hint(error, args, context), context.output)
     except Exception as error:
         code = _report_usage(error, context.output)
         if code is None:
@@ -70,12 +71,31 @@ def _guarded(args: list[str], context: CliContext) -> int:
 def _dispatch(args: list[str], context: CliContext) -> int:
     from aiscli.fast import run_fast
 
+    if context.settings.aliases or context.settings.removed_aliases:
+        from aiscli.alias import expand
+
+        args = expand(args, context.settings)
     code = run_fast(args, context)
     if code is not None:
         return code
     from aiscli.app import run_app
 
     return run_app(args or ["--help"], context)
+
+
+def _with_name_hint(
+    error: AisError | OSError, args: list[str], context: CliContext
+) -> AisError | OSError:
+    """`error`; for a bucket or an object that does not exist, with the nearest name as hint."""
+    from aiscore.errors import BucketNotFoundError, ObjectNotFoundError
+
+    if isinstance(error, BucketNotFoundError | ObjectNotFoundError):
+        from aiscli.actions.names import near_name
+
+        near = near_name(error, args, context)
+        if near is not None:
+            error.hint = f'did you mean "{near}"?' + (f" Or {error.hint}" if error.hint else "")
+    return error
 
 
 def _report(error: Exception, output: Output) -> int:

@@ -1,20 +1,43 @@
-"""Where the command gets its settings from: flag > environment > default, each with its origin."""
+"""Where the command gets its settings from: flag > environment > file > default, each with its origin.
+
+The endpoint, first hit wins: `--endpoint` or `--context`; `AIS_ENDPOINT`, `AIS_CONTEXT`, `AIS_HOME`;
+the current context of the file; `cluster.url` of the file; the embedded store in its default home.
+AIStore's `ais` writes its default URL into the file at first run. Nobody has chosen that one, so it
+does not count.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-__all__ = ["Setting", "Settings", "is_debug", "load_settings"]
+from aiscli.clifile import UPSTREAM_ENDPOINTS, CliTree, config_path, read_file
+from aiscore.errors import AisError, NotFoundError
+
+__all__ = [
+    "Setting",
+    "Settings",
+    "endpoint_of_context",
+    "is_debug",
+    "load_settings",
+    "with_context",
+    "with_endpoint",
+]
 
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value, and the flag or variable it came from ("default" for neither)."""
+    """A value, and the flag, variable or key it came from ("default" for none of them)."""
 
     value: str
     origin: str
+
+
+_UNSET = Setting("", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +49,136 @@ class Settings:
         output_format: "" means the command's default, a table.
         no_input: a question that cannot be avoided is an error.
         no_color: never colour.
+        context: name of the context in use, "" for none.
+        path: where the file is, or would be.
+        tree: content of the file; empty when there is none.
+        aliases: the user's own, and changed ones; name to command line.
+        removed_aliases: built-in shortcuts that the user does not want.
+        file_error: why the file cannot be read.
+        endpoint_error: why there is no endpoint: a context that does not exist.
     """
 
     endpoint: Setting
     output_format: Setting
     no_input: bool
     no_color: bool
+    context: Setting = _UNSET
+    path: str = ""
+    tree: CliTree = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    removed_aliases: frozenset[str] = frozenset()
+    file_error: AisError | None = None
+    endpoint_error: AisError | None = None
+
+    def check(self) -> None:
+        """Raise what is wrong with the file or the context.
+
+        Raises:
+            AisError: the file cannot be read, or the context does not exist.
+        """
+        for error in (self.file_error, self.endpoint_error):
+            if error is not None:
+                raise error
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment; flags are laid over it by the command."""
+    """Read environment and file; flags are laid over it by the command.
+
+    Never raises: help, version and repair have to work with a broken file, too. See
+    `Settings.check`.
+    """
     env = os.environ if environ is None else environ
-    return Settings(
+    path = config_path(env)
+    tree: CliTree = {}
+    file_error = None
+    try:
+        tree = read_file(path)
+    except AisError as error:
+        file_error = error
+    settings = Settings(
         endpoint=_setting(env, "AIS_ENDPOINT"),
         output_format=_setting(env, "AIS_OUTPUT"),
         no_input=env.get("AIS_NO_INPUT", "").lower() in _TRUE,
-        no_color=bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb",
+        no_color=bool(env.get("NO_COLOR"))
+        or env.get("TERM") == "dumb"
+        or tree.get("no_color") is True,
+        path=path,
+        tree=tree,
+        aliases=cast("dict[str, str]", tree.get("aliases") or {}),
+        removed_aliases=frozenset(cast("list[str]", tree.get("removed_aliases", []))),
+        file_error=file_error,
     )
+    if settings.endpoint.value:
+        return settings
+    if name := env.get("AIS_CONTEXT", ""):
+        return _with_context_if_any(settings, name, "AIS_CONTEXT")
+    if env.get("AIS_HOME"):
+        return replace(settings, endpoint=Setting("", "AIS_HOME"))
+    if name := cast("str", tree.get("current_context", "")):
+        return _with_context_if_any(settings, name, "current_context")
+    return replace(settings, endpoint=_url_of(tree))
+
+
+def with_endpoint(settings: Settings, endpoint: str) -> Settings:
+    """`settings` with the endpoint of `--endpoint`."""
+    return replace(
+        settings, endpoint=Setting(endpoint, "--endpoint"), context=_UNSET, endpoint_error=None
+    )
+
+
+def with_context(settings: Settings, name: str, origin: str = "--context") -> Settings:
+    """`settings` with the endpoint of a context.
+
+    Raises:
+        AisError: the file cannot be read.
+        NotFoundError: there is no such context.
+    """
+    if settings.file_error is not None:
+        raise settings.file_error
+    return replace(
+        settings,
+        endpoint=Setting(endpoint_of_context(settings.tree, name), origin),
+        context=Setting(name, origin),
+        endpoint_error=None,
+    )
+
+
+def endpoint_of_context(tree: CliTree, name: str) -> str:
+    """The endpoint of a context of the file.
+
+    Raises:
+        NotFoundError: there is no such context.
+    """
+    contexts = cast("dict[str, dict[str, str]]", tree.get("contexts") or {})
+    if name not in contexts:
+        raise NotFoundError(
+            f'context "{name}" does not exist', hint="see which there are: ais config context ls"
+        )
+    return contexts[name]["endpoint"]
 
 
 def is_debug() -> bool:
     """True when tracebacks are wanted (`AIS_DEBUG`)."""
     return os.environ.get("AIS_DEBUG", "").lower() in _TRUE
+
+
+def _with_context_if_any(settings: Settings, name: str, origin: str) -> Settings:
+    try:
+        return with_context(settings, name, origin)
+    except AisError as error:
+        return replace(settings, context=Setting(name, origin), endpoint_error=error)
+
+
+def _url_of(tree: CliTree) -> Setting:
+    section = cast("dict[str, str]", tree.get("cluster") or {})
+    url = section.get("url", "")
+    for key, value in (
+        ("cluster.url", url),
+        ("cluster.default_ais_host", "" if url else section.get("default_ais_host", "")),
+    ):
+        if value.rstrip("/") not in UPSTREAM_ENDPOINTS:
+            return Setting(value, key)
+    return _UNSET
 
 
 def _setting(env: Mapping[str, str], name: str) -> Setting:

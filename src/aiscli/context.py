@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, Self
 
-from aiscli.config import Setting, Settings
+from aiscli.config import Settings, with_context, with_endpoint
 from aiscli.output.base import Format, Output, OutputOptions
 from aiscli.output.prompt import Prompter
 
@@ -54,9 +53,11 @@ class CliContext:
         """The store; opened on first use.
 
         Raises:
-            AisError: the endpoint is malformed or the store cannot be opened.
+            AisError: the endpoint is malformed or the store cannot be opened; the file with the
+                command's settings cannot be read.
         """
         if self._transport is None:
+            self.settings.check()
             from aiscore.transport import open_transport
 
             self._transport = open_transport(self.settings.endpoint.value or None)
@@ -66,6 +67,7 @@ class CliContext:
         self,
         *,
         endpoint: str | None = None,
+        context_name: str | None = None,
         output_format: str | None = None,
         headers: bool = True,
         units: Units | None = None,
@@ -76,9 +78,12 @@ class CliContext:
 
         Raises:
             InvalidArgumentError: unknown output format.
+            NotFoundError: unknown context.
         """
         if endpoint:
-            self.settings = replace(self.settings, endpoint=Setting(endpoint, "--endpoint"))
+            self.settings = with_endpoint(self.settings, endpoint)
+        elif context_name:
+            self.settings = with_context(self.settings, context_name)
         chosen = output_format or self.settings.output_format.value or Format.TABLE
         self.output.options = OutputOptions(
             format=Format.read(chosen),

@@ -31,7 +31,89 @@ def _version(args: Sequence[str], context: CliContext) -> int | None:
     return 0
 
 
+def _get(args: Sequence[str], context: CliContext) -> int | None:
+    uris = _take(args, context)
+    if uris is None or len(uris) != 2 or uris[0] == "-" or uris[1] != "-":
+        return None
+    from aiscli.actions.get import GetRequest, run_get
+    from aiscli.uri import parse_target
+
+    return run_get(context, GetRequest(source=parse_target(uris[0]), destination="-"))
+
+
+def _put(args: Sequence[str], context: CliContext) -> int | None:
+    uris = _take(args, context)
+    if uris is None or len(uris) != 2 or uris[0] != "-" or uris[1] == "-":
+        return None
+    from aiscli.actions.put import PutRequest, run_put
+    from aiscli.actions.sources import SourceRequest
+    from aiscli.uri import parse_target
+
+    request = PutRequest(source=SourceRequest(path="-"), target=parse_target(uris[1]))
+    return run_put(context, request)
+
+
+def _cat(args: Sequence[str], context: CliContext) -> int | None:
+    uris = _take(args, context)
+    if uris is None or len(uris) != 1 or uris[0] == "-":
+        return None
+    from aiscli.actions.get import CatRequest, run_cat
+    from aiscli.uri import parse_object
+
+    return run_cat(context, CatRequest(object=parse_object(uris[0])))
+
+
+def _ls(args: Sequence[str], context: CliContext) -> int | None:
+    uris = _take(args, context)
+    if uris is None or len(uris) > 1 or "-" in uris:
+        return None
+    from aiscli.actions.listing import ListBucketsRequest, run_list_buckets
+    from aiscli.uri import BucketQuery, parse_query
+
+    query = parse_query(uris[0]) if uris else BucketQuery()
+    if query is not None:
+        return run_list_buckets(context, ListBucketsRequest(query=query))
+    from aiscli.actions.listing import ListRequest, run_list
+    from aiscli.uri import parse_target
+
+    uri = parse_target(uris[0])
+    return run_list(context, ListRequest(bucket=uri.bucket, name=uri.name))
+
+
+def _take(args: Sequence[str], context: CliContext) -> list[str] | None:
+    """The arguments, `--endpoint` applied; None when there is any other option."""
+    arguments: list[str] = []
+    endpoint = None
+    words = iter(args)
+    for word in words:
+        if word == "--endpoint":
+            endpoint = next(words, None)
+            if endpoint is None:
+                return None
+        elif word.startswith("--endpoint="):
+            endpoint = word.partition("=")[2]
+        elif word != "-" and word.startswith("-"):
+            return None
+        else:
+            arguments.append(word)
+    if len(arguments) > 2:
+        return None
+    context.configure(endpoint=endpoint)
+    return arguments
+
+
+def _complete(args: Sequence[str], context: CliContext) -> int | None:
+    from aiscli.complete import run_complete
+
+    return run_complete(args, context)
+
+
 _FAST: Mapping[str, Callable[[Sequence[str], CliContext], int | None]] = {
+    "__complete": _complete,
+    "cat": _cat,
+    "get": _get,
+    "ls": _ls,
+    "put": _put,
     "version": _version,
     "--version": _version,
     "-v": _version,

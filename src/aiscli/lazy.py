@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -25,7 +24,7 @@ from aiscli.argv import Flag, normalise
 from aiscli.commands.options import common
 from aiscli.context import CliContext
 from aiscli.exitcodes import PipeClosedError
-from aiscli.tree import Branch, Leaf
+from aiscli.tree import ROOT, Branch, Leaf
 from aiscore.errors import InvalidArgumentError
 
 __all__ = ["CONTEXT_SETTINGS", "LazyCommand", "LazyGroup", "build_command"]
@@ -83,17 +82,19 @@ class LazyGroup(TyperGroup):
         """Find the child.
 
         Raises:
-            InvalidArgumentError: unknown command; the hint names the nearest one.
+            InvalidArgumentError: unknown command; the hint names what was meant.
+            AisError: unknown command, and the file that may have it as an alias cannot be read.
         """
         word = args[0]
         if word in self.branch.children:
             return word, self.get_command(ctx, word), args[1:]
-        near = get_close_matches(word, self.list_commands(ctx), n=1)
-        hint = (
-            f"did you mean '{ctx.command_path} {near[0]}'"
-            if near
-            else f"see '{ctx.command_path} --help'"
-        )
+        settings = CliContext.of(ctx).settings
+        if settings.file_error is not None:
+            raise settings.file_error  # the word may be an alias of the file
+        from aiscli.suggest import suggest_command
+
+        shown = self.list_commands(ctx)
+        hint = suggest_command(ctx.command_path, word, args[1:], shown, shown=ROOT.children.keys())
         raise InvalidArgumentError(f"unknown command '{ctx.command_path} {word}'", hint=hint)
 
 

@@ -126,10 +126,42 @@ _STORAGE = Branch(
     help="Check what is stored; disks and capacity.",
     children={"validate": _VALIDATE, "mountpath": _MOUNTPATH, "summary": _SUMMARY},
 )
-_CONFIG_SHOW = Branch(help="Show configuration.", children={"cluster": _CONFIG_CLUSTER})
+_CLI_SHOW = _leaf("config", "cli_show", "Show the settings of this command.")
+_CONFIG_SHOW = Branch(
+    help="Show configuration.", children={"cluster": _CONFIG_CLUSTER, "cli": _CLI_SHOW}
+)
+_CONFIG_CLI = Branch(
+    help="Show and change the settings of this command.",
+    default="show",
+    children={
+        "show": _CLI_SHOW,
+        "set": _leaf("config", "cli_set", "Change settings of this command."),
+        "reset": _leaf(
+            "config", "cli_reset", "Reset the settings of this command to the defaults."
+        ),
+    },
+)
+_CONFIG_CONTEXT = Branch(
+    help="Name stores, and choose one.",
+    default="ls",
+    children={
+        "ls": _leaf("config", "context_ls", "List the named stores."),
+        "set": _leaf("config", "context_set", "Give a store a name, or a name another store."),
+        "use": _leaf("config", "context_use", "Use a named store from now on."),
+        "rm": _leaf(
+            "config", "context_rm", "Forget the name of a store; the store stays as it is."
+        ),
+    },
+)
 _CONFIG = Branch(
     help="Show and change configuration.",
-    children={"cluster": _CONFIG_CLUSTER, "show": _CONFIG_SHOW},
+    children={
+        "cluster": _CONFIG_CLUSTER,
+        "cli": _CONFIG_CLI,
+        "context": _CONFIG_CONTEXT,
+        "show": _CONFIG_SHOW,
+        "reset": _leaf("config", "reset", "Reset the settings of this command to the defaults."),
+    },
 )
 _SHOW = Branch(
     help="Show buckets, objects, configuration, and disks.",
@@ -141,6 +173,25 @@ _SHOW = Branch(
             help="Show disks and capacity.",
             children={"mountpath": _MOUNTPATH.children["show"], "summary": _SUMMARY},
         ),
+    },
+)
+_COMPLETION = Branch(
+    help="Completion of commands, flags, and names in the shell.",
+    children={
+        "install": _leaf(
+            "completion", "install", "Write the completion script to where the shell looks for it."
+        ),
+        "show": _leaf("completion", "show", "Print the completion script of a shell."),
+    },
+)
+_ALIAS = Branch(
+    help="Shorter names of commands.",
+    default="show",
+    children={
+        "show": _leaf("alias", "alias_show", "Show all aliases."),
+        "set": _leaf("alias", "alias_set", "Make an alias of a command."),
+        "rm": _leaf("alias", "alias_rm", "Remove an alias."),
+        "reset": _leaf("alias", "alias_reset", "Go back to the built-in aliases."),
     },
 )
 _ML = Branch(
@@ -189,6 +240,10 @@ _GROUPS: dict[str, Branch | Leaf] = {
     "show": _SHOW,
     "storage": _STORAGE,
     "config": _CONFIG,
+    "alias": _ALIAS,
+    "search": _leaf("search", "search", "Find commands by words, or by what others call them."),
+    "doctor": _leaf("doctor", "doctor", "Check the installation, the settings and the store."),
+    "completion": _COMPLETION,
     "version": _leaf("version", "version", "Print the version."),
 }
 

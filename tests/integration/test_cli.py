@@ -26,6 +26,7 @@ class Cli:
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith("AIS_")},
             "AIS_HOME": str(tmp_path / "home"),
+            "AIS_CLI_CONFIG_DIR": str(tmp_path / "settings"),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "COLUMNS": "80",
         }
@@ -653,7 +654,7 @@ def peak_kib(cli: Cli, *args: str) -> int:
 
 def test_listing_does_not_hold_the_bucket_in_memory(cli: Cli) -> None:
     cli.run("create", "b")
-    small = peak_kib(cli, "ls", "b")
+    small = peak_kib(cli, "ls", "b", "--page-size", "100")
     with open_transport(cli.env["AIS_HOME"]) as transport:
         for index in range(5000):
             transport.put(BucketRef("b"), "long-name/" * 50 + f"{index:08d}", b"")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -48,6 +47,8 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
             return
     directory = os.path.dirname(final)
     os.makedirs(directory, exist_ok=True)
+    import tempfile
+
     fd, work = tempfile.mkstemp(prefix=".ais-", suffix=".part", dir=directory)
     try:
         with open(fd, "wb", buffering=0) as file:

@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["WORKERS_DEFAULT", "WORKERS_MAX", "bounded_map"]
 
@@ -22,6 +24,8 @@ def bounded_map(call: Callable[[T], R], items: Iterable[T], workers: int) -> Ite
     if workers <= 1:
         yield from map(call, items)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(min(workers, WORKERS_MAX))
     waiting: deque[Future[R]] = deque()
     try:

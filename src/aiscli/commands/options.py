@@ -89,20 +89,28 @@ def common(
         str | None,
         typer.Option("--endpoint", metavar="URL", help="Store to use; wins over AIS_ENDPOINT."),
     ] = None,
+    context_name: Annotated[
+        str | None,
+        typer.Option("--context", metavar="NAME", help="Store to use, by name of its context."),
+    ] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail instead.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
 ) -> None:
     """Apply the options that every command has.
 
     Raises:
-        InvalidArgumentError: unknown format or units, or two formats.
+        InvalidArgumentError: unknown format or units, two formats, or two stores.
+        NotFoundError: unknown context.
     """
+    if endpoint and context_name:
+        raise InvalidArgumentError("flags --endpoint and --context are mutually exclusive")
     if json_output and output_format not in {None, "json"}:
         raise InvalidArgumentError(
             f"flags --json and --output {output_format} are mutually exclusive"
         )
     ctx.configure(
         endpoint=endpoint,
+        context_name=context_name,
         output_format="json" if json_output else output_format,
         headers=not no_headers,
         units=read_units(units),

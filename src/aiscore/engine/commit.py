@@ -111,7 +111,7 @@ def commit_content(
             first.mountpath_id,
             first.piece_id,
             len(content.pieces),
-            max(piece.size for piece in content.pieces),
+            first.size if len(content.pieces) == 1 else max(p.size for p in content.pieces),
         )
         if append_handle is None:
             insert_pieces(connection, content.pieces)

@@ -6,7 +6,6 @@ process keeps the last few, up to a total size. A shard that does not fit is rea
 """
 
 import os
-import tempfile
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.archive.inflate import InflatedStream
@@ -40,6 +39,8 @@ def unpacked_content(
 
 def _unpack(core: Core, packed: ContentSource, index: MemberIndex, size: int) -> int:
     try:
+        import tempfile
+
         with tempfile.TemporaryFile(dir=core.home, buffering=0) as file:
             fd = os.dup(file.fileno())
     except OSError as exc:

@@ -1,6 +1,5 @@
 """Batches that must be known to succeed before anything of them is given out: read to the end into a nameless file."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from io import BufferedRandom
 from typing import Self, TypeAlias
@@ -24,6 +23,8 @@ def spool(directory: str, blocks: Iterable[bytes | memoryview]) -> SpoolFile:
         CapacityExceededError: no space.
     """
     try:
+        import tempfile
+
         file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - outlives this call
         try:
             for block in blocks:
