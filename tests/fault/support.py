@@ -159,8 +159,10 @@ def paths_of(store: Store, name: str, bucket: BucketRef = BUCKET) -> list[str]:
 def assert_sound(store: Store) -> None:
     """No fault, no orphan, no leftover: the disks hold what the index names and nothing else."""
     store.core.garbage.reclaim_marked()
-    assert store.validate(None, "").faults == ()
-    assert piece_files(store) == piece_rows(store)
+    faults = store.validate(None, "").faults
+    assert faults == (), faults
+    files, rows = piece_files(store), piece_rows(store)
+    assert files == rows, f"without row: {files - rows}, without file: {rows - files}"
 
 
 def open_fds() -> int:

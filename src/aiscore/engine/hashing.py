@@ -1,7 +1,7 @@
 """Hashing beside writing: a second thread, for bodies large enough to pay for it."""
 
+import _thread
 import queue
-import threading
 from collections.abc import Callable, Sequence
 
 __all__ = ["BackgroundHasher"]
@@ -15,11 +15,12 @@ class BackgroundHasher:
     def __init__(self, update: Callable[[_Block], None]) -> None:
         self._update = update
         self._work: queue.SimpleQueue[Sequence[_Block] | None] = queue.SimpleQueue()
-        self._done = threading.Semaphore(0)
+        # A queue and not a semaphore: that is written in Python, and an interrupt inside of it leaves its lock held.
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._behind = 0
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="aiscore-hash", daemon=True)
-        self._thread.start()
+        # For the same reason the thread is started below `threading`.
+        _thread.start_new_thread(self._run, ())
 
     def submit(self, blocks: Sequence[_Block]) -> None:
         """Hand over blocks, which must stay unchanged until `wait`."""
@@ -33,15 +34,14 @@ class BackgroundHasher:
             BaseException: what `update` raised.
         """
         while self._behind > behind:
-            self._done.acquire()
             self._behind -= 1
+            self._done.get()
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
-        """End the thread."""
+        """Let the thread end when it has hashed what it was given; safe to repeat, and does not wait."""
         self._work.put(None)
-        self._thread.join()
 
     def _run(self) -> None:
         while (blocks := self._work.get()) is not None:
@@ -50,4 +50,4 @@ class BackgroundHasher:
                     self._update(block)
             except BaseException as exc:
                 self._failure = exc
-            self._done.release()
+            self._done.put(None)

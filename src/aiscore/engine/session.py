@@ -147,10 +147,12 @@ class Sessions:
             fd = _open_lock(self._home, session)
             # Locked before the row is committed: no sweeper can see the session without its lock.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+        except BaseException as exc:
             if fd >= 0:
                 os.close(fd)
-            raise storage_error(exc, session_lock_path(self._home, session)) from exc
+            if isinstance(exc, OSError):
+                raise storage_error(exc, session_lock_path(self._home, session)) from exc
+            raise
         return session, fd
 
     def _sweep_session(self, session: int) -> int:

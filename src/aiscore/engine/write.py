@@ -12,6 +12,7 @@ from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, copy_all, storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
+from aiscore.engine.index.database import abandon
 from aiscore.engine.index.objects import (
     PieceRef,
 )
@@ -72,6 +73,8 @@ def discard_pieces(core: Core, pieces: Sequence[tuple[int, str]]) -> None:
     """
     try:
         connection = core.connection()
+        if connection.raw.in_transaction:
+            abandon(connection)
         for piece_id, path in pieces:
             query = "SELECT 1 FROM pieces WHERE id = ?"
             if connection.execute(query, (piece_id,)).fetchone() is None:
@@ -151,7 +154,7 @@ class ContentWriter:
         self._fd = -1
         self._current: PieceRef | None = None
         self.pieces: list[PieceRef] = []
-        self._paths: list[str] = []
+        self._made: list[tuple[int, str]] = []
         self.size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -195,7 +198,7 @@ class ContentWriter:
         self._end()
         if self._sync:
             try:
-                for directory in {path.rpartition("/")[0] for path in self._paths}:
+                for directory in {path.rpartition("/")[0] for _, path in self._made}:
                     self._core.files.fsync_dir(directory)
             except OSError as exc:
                 raise storage_error(exc, self._cname) from exc
@@ -206,11 +209,8 @@ class ContentWriter:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             close_quietly(self._core.files, fd)
-        ids = [piece.piece_id for piece in self.pieces]
-        if self._current is not None:
-            ids.append(self._current.piece_id)
-        discard_pieces(self._core, list(zip(ids, self._paths, strict=True)))
-        self.pieces, self._paths, self._current = [], [], None
+        discard_pieces(self._core, self._made)
+        self.pieces, self._made, self._current = [], [], None
 
     def settle(self) -> None:
         """After the commit: the pieces have rows."""
@@ -277,8 +277,8 @@ class ContentWriter:
         mountpath = self._core.mountpaths.choose(key)
         piece_id = self._core.sessions.new_piece_id()
         path = piece_path(mountpath.path, piece_id)
+        self._made.append((piece_id, path))
         self._current = PieceRef(piece_id, mountpath.id, 0)
-        self._paths.append(path)
         try:
             try:
                 self._fd = self._core.files.create(path)

@@ -26,7 +26,7 @@ from aiscore.errors import (
     UnavailableError,
 )
 
-__all__ = ["Connection", "Database", "index_error"]
+__all__ = ["Connection", "Database", "abandon", "index_error"]
 
 BUSY_TIMEOUT_S = 60.0
 """How long a writer waits for the writers of other processes before it gives up with `BusyError`."""
@@ -40,7 +40,16 @@ _abandoned: list[object] = []
 class Connection:
     """One thread's connection and its row cache."""
 
-    __slots__ = ("_execute", "_home", "_version_cursor", "cache", "is_full_sync", "raw", "version")
+    __slots__ = (
+        "_execute",
+        "_home",
+        "_version_cursor",
+        "cache",
+        "is_full_sync",
+        "raw",
+        "transaction",
+        "version",
+    )
 
     def __init__(self, raw: sqlite3.Connection, home: str) -> None:
         self.raw = raw
@@ -49,6 +58,7 @@ class Connection:
         self.cache: dict[Any, Any] = {}
         self.version = -1
         self.is_full_sync = False
+        self.transaction = 0
         self._version_cursor = raw.cursor()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
@@ -91,7 +101,9 @@ class Database:
         self._all: list[tuple[threading.Thread, Connection]] = []
         # Rank 1 of 2, outside the allocator's lock. Taken before BEGIN IMMEDIATE: threads of one process would
         # otherwise find each other busy and sleep in SQLite's back-off instead of queueing.
-        self._write_lock = threading.Lock()
+        # Re-entrant, because the block of an interrupted transaction may still be held by the traceback that is being
+        # handled when the next one begins.
+        self._write_lock = threading.RLock()
         self._list_lock = threading.Lock()
         connection = self.connection()
         try:
@@ -115,7 +127,7 @@ class Database:
         _abandoned.append((self._all, self._local))
         self._all = []
         self._local = threading.local()
-        self._write_lock = threading.Lock()
+        self._write_lock = threading.RLock()
         self._list_lock = threading.Lock()
 
     @contextmanager
@@ -130,18 +142,23 @@ class Database:
         """
         connection = self.connection()
         with self._write_lock:
+            connection.transaction += 1
+            mine = connection.transaction
             try:
                 if connection.raw.in_transaction:
-                    _roll_back(connection)
+                    _roll_back(connection)  # of a block that was interrupted and not yet dropped
                 if connection.is_full_sync is not sync:
                     connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
                     connection.is_full_sync = sync
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
+                if connection.transaction != mine:
+                    raise StorageError(f"a transaction on {self._home} was begun inside of another")
                 if connection.raw.in_transaction:  # the block may have committed by itself
                     connection.execute("COMMIT")
             except BaseException:
-                _roll_back(connection)
+                if connection.transaction == mine:
+                    _roll_back(connection)
                 raise
 
     def checkpoint(self) -> None:
@@ -194,6 +211,12 @@ class Database:
             old.raw.close()
         self._local.connection = connection
         return connection
+
+
+def abandon(connection: Connection) -> None:
+    """Undo what an interrupted transaction of this thread left open, before rows are asked what was committed."""
+    connection.transaction += 1
+    _roll_back(connection)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import lz4.frame
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiscore.engine.archive import (
@@ -112,6 +112,7 @@ def test_ustar_headers_are_those_of_tarfile(name: str, size: int, mtime: int) ->
 
 @given(any_names, st.integers(0, 1 << 60), st.integers(-(1 << 40), 1 << 40))
 def test_any_header_is_understood_by_tarfile(name: str, size: int, mtime: int) -> None:
+    assume(name.strip("/"))  # no member can have such a name, and tarfile is of two minds about it
     packed = tar_header(name, size, mtime)
     assert len(packed) % 512 == 0
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
