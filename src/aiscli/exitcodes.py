@@ -1,6 +1,8 @@
 """Exit codes, and which error class gives which. Scripts rely on them: never renumber."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from aiscore.errors import (
     AccessDeniedError,
@@ -16,9 +18,10 @@ from aiscore.errors import (
     ThrottledError,
     TransportError,
     UnavailableError,
+    XactionAbortedError,
 )
 
-__all__ = ["ExitCode", "PipeClosedError", "exit_code_of"]
+__all__ = ["EXIT_MEANINGS", "ExitCode", "PipeClosedError", "exit_code_of"]
 
 
 class PipeClosedError(Exception):
@@ -50,6 +53,28 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+EXIT_MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
+    {
+        ExitCode.OK: "success",
+        ExitCode.ERROR: "general or server error",
+        ExitCode.USAGE: "usage",
+        ExitCode.NOT_FOUND: "bucket, job or other thing not found",
+        ExitCode.OBJECT_NOT_FOUND: "object or file not found",
+        ExitCode.PARTIAL: "some items failed",
+        ExitCode.DENIED: "access denied",
+        ExitCode.UNREACHABLE: "endpoint unreachable or busy",
+        ExitCode.CONFLICT: "conflict",
+        ExitCode.NOTHING_TO_DO: "nothing to do",
+        ExitCode.TIMEOUT: "timeout",
+        ExitCode.INTEGRITY: "integrity, or differences found",
+        ExitCode.JOB_FAILED: "job failed",
+        ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.BROKEN_PIPE: "closed pipe",
+        ExitCode.TERMINATED: "terminated",
+    }
+)
+"""What each code means, for the help, the man page and the reference."""
+
 _BY_CLASS: dict[type, ExitCode] = {
     AisError: ExitCode.ERROR,
     InvalidArgumentError: ExitCode.USAGE,
@@ -64,6 +89,7 @@ _BY_CLASS: dict[type, ExitCode] = {
     TransportError: ExitCode.UNREACHABLE,
     ChecksumMismatchError: ExitCode.INTEGRITY,
     CorruptionError: ExitCode.INTEGRITY,
+    XactionAbortedError: ExitCode.JOB_FAILED,
 }
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedError",
+    "XactionAbortedError",
     "XactionNotFoundError",
 ]
 
@@ -231,6 +232,12 @@ class BatchAbortedError(AisError):
     """A GetBatch spent its soft-error budget."""
 
     code = "ErrBatchAborted"
+
+
+class XactionAbortedError(AisError):
+    """A job was stopped before its end; what it had done until then stays."""
+
+    code = "ErrAborted"
 
 
 class TransportError(AisError):

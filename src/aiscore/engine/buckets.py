@@ -10,7 +10,8 @@ from aiscore.engine.index import buckets as index
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import after_prefix, rows_after, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
-from aiscore.engine.objects import delete_many
+from aiscore.engine.objects import delete_selected
+from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.errors import (
     BucketAlreadyExistsError,
     BucketNotFoundError,
@@ -23,6 +24,7 @@ from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_object_name, check_prefix
 from aiscore.model.objects import BucketSummary, CopyOptions, CopyResult, Selection
 from aiscore.model.props import BucketProps, change_props, default_props
+from aiscore.model.xaction import XactionKind
 
 __all__ = [
     "copy_bucket",
@@ -76,7 +78,9 @@ def reset_props(core: Core, bucket: BucketRef) -> BucketProps:
     return props
 
 
-def rename_bucket(core: Core, source: BucketRef, target: BucketRef) -> None:
+def rename_bucket(
+    core: Core, source: BucketRef, target: BucketRef, announce: Announce = unannounced
+) -> None:
     """Give the bucket another name: one row."""
     core.bucket(source, Access.MOVE_BUCKET)
     if source == target:
@@ -88,6 +92,7 @@ def rename_bucket(core: Core, source: BucketRef, target: BucketRef) -> None:
         if index.select_bucket(connection, target) is not None:
             raise BucketAlreadyExistsError(f'bucket "{target}" already exists')
         index.rename_bucket(connection, row.id, target)
+    core.xactions.start(XactionKind.RENAME_BUCKET, source, target, "", announce).end()
 
 
 def destroy_bucket(core: Core, bucket: BucketRef) -> None:
@@ -110,7 +115,11 @@ def _take_name_away(core: Core, bucket: BucketRef) -> None:
 
 
 def copy_bucket(
-    core: Core, source: BucketRef, target: BucketRef, options: CopyOptions
+    core: Core,
+    source: BucketRef,
+    target: BucketRef,
+    options: CopyOptions,
+    announce: Announce = unannounced,
 ) -> CopyResult:
     """Copy objects one by one. See `Transport.copy_bucket`."""
     source_row = core.bucket(source, Access.GET)
@@ -119,41 +128,49 @@ def copy_bucket(
             f"cannot copy {source} onto itself", hint="give another bucket, or prepend a prefix"
         )
     if index.select_bucket(core.connection(), target) is None and not options.dry_run:
-        create_bucket(core, target, None)
-        with core.database.write(sync=True) as connection:
-            created = _current(core, target)
-            index.update_props(
-                connection,
-                created.id,
-                replace(source_row.props, bid=created.id, created=created.props.created),
-            )
-    count = size = 0
+        _create_like(core, source_row, target)
     target_row = None if options.dry_run else core.bucket(target, Access.PUT)
-    # The names as of now: with source and target the same bucket, copies must not be copied again.
-    names = [row.name for row in rows_after(core.connection(), source_row.id, options.prefix)]
-    for name in names:
-        new_name = options.prepend + name
-        check_object_name(new_name)
-        try:
-            if target_row is None:
-                found = select_object(core.connection(), source_row.id, name)
-                copied = found.size if found is not None else 0
-            else:
-                copied = copy_content(core, source_row, name, target_row, new_name).size
-        except ObjectNotFoundError:
-            continue  # deleted since it was listed
-        count += 1
-        size += copied
-    deleted = 0
-    if options.synchronize and target_row is not None:
-        known = set(names)
-        extra = [
-            row.name
-            for row in rows_after(core.connection(), target_row.id, options.prefix)
-            if row.name not in known
-        ]
-        deleted = delete_many(core, target, Selection(names=tuple(extra))).deleted
-    return CopyResult(objects=count, size=size, deleted=deleted)
+    start = core.xactions.start
+    with start(XactionKind.COPY_BUCKET, source, target, str(options.prefix), announce) as job:
+        # The names as of now: with source and target the same bucket, copies must not be copied again.
+        names = [row.name for row in rows_after(core.connection(), source_row.id, options.prefix)]
+        for name in names:
+            _copy_named(core, source_row, name, target_row, options.prepend, job)
+        deleted = 0
+        if options.synchronize and target_row is not None:
+            deleted = _delete_others(core, target_row, options.prefix, set(names))
+        job.ext["deleted"] = deleted
+    return CopyResult(objects=job.objects, size=job.size, deleted=deleted)
+
+
+def _create_like(core: Core, source: BucketRow, target: BucketRef) -> None:
+    create_bucket(core, target, None)
+    with core.database.write(sync=True) as connection:
+        created = _current(core, target)
+        props = replace(source.props, bid=created.id, created=created.props.created)
+        index.update_props(connection, created.id, props)
+
+
+def _copy_named(
+    core: Core, source: BucketRow, name: str, target: BucketRow | None, prepend: str, job: Job
+) -> None:
+    new_name = prepend + name
+    check_object_name(new_name)
+    try:
+        if target is None:
+            found = select_object(core.connection(), source.id, name)
+            size = found.size if found is not None else 0
+        else:
+            size = copy_content(core, source, name, target, new_name).size
+    except ObjectNotFoundError:
+        return  # deleted since it was listed
+    job.step(1, size)
+
+
+def _delete_others(core: Core, target: BucketRow, prefix: str, kept: set[str]) -> int:
+    rows = rows_after(core.connection(), target.id, prefix)
+    extra = tuple(row.name for row in rows if row.name not in kept)
+    return delete_selected(core, target, Selection(names=extra)).deleted
 
 
 def summarize(core: Core, bucket: BucketRef, prefix: str) -> BucketSummary:

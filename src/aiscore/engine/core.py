@@ -27,6 +27,7 @@ from aiscore.engine.mountpath import Mountpaths
 from aiscore.engine.openshards import OpenShards
 from aiscore.engine.session import Sessions
 from aiscore.engine.shardcache import ShardCache, UnpackedCache
+from aiscore.engine.xaction.registry import Xactions
 from aiscore.errors import (
     AccessDeniedError,
     AisError,
@@ -95,6 +96,7 @@ class Core:
         self.database = Database(home)
         self.mountpaths = Mountpaths(home, self.database, self.files)
         self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
+        self.xactions = Xactions(self.database, self.sessions)
         self.garbage = Garbage(self.database, self.mountpaths, self.files, self.open_shards.drop)
         try:
             self.home_id = self._initialize()
@@ -251,6 +253,7 @@ class Core:
             self.open_shards.close()
             self.unpacked.close()
             self.garbage.flush()
+            self.xactions.close()
             self.sessions.close()
         except CapacityExceededError:
             pass  # the disk is full: what could not be recorded is swept at the next open
@@ -318,7 +321,13 @@ class Core:
         self._touched = {}
         self._new_indexes = []
         self._count_lock = Lock()
-        for part in (self.buffers, self.shard_indexes, self.open_shards, self.unpacked):
+        for part in (
+            self.buffers,
+            self.shard_indexes,
+            self.open_shards,
+            self.unpacked,
+            self.xactions,
+        ):
             part.reset_after_fork()
 
     def _initialize(self) -> str:

@@ -17,6 +17,7 @@ from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.objects import select_names, writer_for
 from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.shards import detect, index_of
+from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.errors import InvalidArgumentError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
@@ -30,6 +31,7 @@ from aiscore.model.objects import (
     Selection,
 )
 from aiscore.model.stream import Body
+from aiscore.model.xaction import XactionKind
 
 __all__ = ["Member", "archive_objects", "list_members", "members_of", "put_members"]
 
@@ -95,6 +97,7 @@ def archive_objects(
     target: BucketRef,
     shard: str,
     options: ArchiveOptions,
+    announce: Announce = unannounced,
 ) -> ObjectProps:
     """Pack objects of a bucket into one shard. See `Transport.archive_objects`."""
     check_object_name(shard)
@@ -105,9 +108,10 @@ def archive_objects(
             f'"{shard}" has no archive extension', hint=f"use one of: {', '.join(ArchiveFormat)}"
         )
     own_name = shard if bucket == target else None
-    members = _object_members(core, source_row, selection, options, own_name)
     mode = ArchivePutMode.APPEND_OR_CREATE if options.append else ArchivePutMode.CREATE
-    return _put(core, target_row, shard, members, mode, options.output_format)
+    with core.xactions.start(XactionKind.ARCHIVE, bucket, target, shard, announce) as job:
+        members = _object_members(core, source_row, selection, options, own_name, job)
+        return _put(core, target_row, shard, members, mode, options.output_format)
 
 
 def _put(
@@ -208,6 +212,7 @@ def _object_members(
     selection: Selection,
     options: ArchiveOptions,
     own_name: str | None,
+    job: Job,
 ) -> Iterator[NewMember]:
     for found in select_names(core, bucket, selection):
         name = found if isinstance(found, str) else found.name
@@ -225,3 +230,4 @@ def _object_members(
         cname = bucket.bucket.object_cname(name)
         with ContentReader(content, 0, row.size, cname) as reader:
             yield member, row.size, reader
+        job.step(1, row.size)

@@ -17,6 +17,7 @@ from aiscore.engine.index.objects import (
 )
 from aiscore.engine.read import find_or_raise, open_content, props_of, verify_content
 from aiscore.engine.write import ContentWriter, write_small
+from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import (
     CorruptionError,
     NotFoundError,
@@ -36,10 +37,12 @@ from aiscore.model.objects import (
 )
 from aiscore.model.stream import BLOCK_SIZE, Body
 from aiscore.model.template import parse_template
+from aiscore.model.xaction import XactionKind
 
 __all__ = [
     "delete_many",
     "delete_one",
+    "delete_selected",
     "head_object",
     "put_object",
     "rename_object",
@@ -235,13 +238,27 @@ def _look_up(core: Core, bucket: BucketRow, names: Iterator[str]) -> Iterator[Ob
         yield name if row is None else row
 
 
-def delete_many(core: Core, bucket: BucketRef, selection: Selection) -> DeleteResult:
-    """Remove every object of the selection, some hundreds in a transaction."""
+def delete_many(
+    core: Core, bucket: BucketRef, selection: Selection, announce: Announce = unannounced
+) -> DeleteResult:
+    """Remove every object of the selection, as a job."""
     row = core.bucket(bucket, Access.DELETE_OBJECT)
+    with core.xactions.start(XactionKind.DELETE_OBJECTS, bucket, None, "", announce) as job:
+        result = delete_selected(core, row, selection, job)
+        if result.missing:
+            job.ext["missing"] = result.missing[:MISSING_NAMED_MAX]
+            job.ext["missing_count"] = len(result.missing)
+    return result
+
+
+def delete_selected(
+    core: Core, bucket: BucketRow, selection: Selection, job: Job | None = None
+) -> DeleteResult:
+    """Remove every object of the selection, some hundreds in a transaction."""
     deleted = 0
     missing: list[str] = []
     batch: list[ObjectRow] = []
-    for found in select_names(core, row, selection):
+    for found in select_names(core, bucket, selection):
         if isinstance(found, str):
             # A template may name ten million objects: only a list is answered name by name.
             if selection.names is not None:
@@ -249,17 +266,19 @@ def delete_many(core: Core, bucket: BucketRef, selection: Selection) -> DeleteRe
             continue
         batch.append(found)
         if len(batch) == _DELETE_BATCH:
-            deleted += _delete_batch(core, row, batch)
+            deleted += _delete_batch(core, bucket, batch, job)
             batch = []
     if batch:
-        deleted += _delete_batch(core, row, batch)
+        deleted += _delete_batch(core, bucket, batch, job)
     return DeleteResult(deleted=deleted, missing=tuple(missing))
 
 
-def _delete_batch(core: Core, bucket: BucketRow, rows: list[ObjectRow]) -> int:
+def _delete_batch(core: Core, bucket: BucketRow, rows: list[ObjectRow], job: Job | None) -> int:
     gone = core.freeing(lambda: _delete_rows(core, bucket, rows))
     for row in gone:
         core.garbage.reclaim(row)
+    if job is not None:
+        job.step(len(gone), sum(row.size for row in gone))
     return len(gone)
 
 

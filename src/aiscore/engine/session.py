@@ -56,6 +56,35 @@ class Sessions:
                     return self._session << COUNTER_BITS | counter
             self._reserve()
 
+    def current(self) -> int:
+        """This process's session, begun if there is none yet."""
+        if not self._session:
+            self._reserve()
+        return self._session
+
+    def known(self) -> int:
+        """This process's session, 0 before it has begun."""
+        return self._session
+
+    def is_alive(self, session: int) -> bool:
+        """True while the process of a session lives."""
+        if session == self._session:
+            return True
+        query = "SELECT 1 FROM sessions WHERE id = ?"
+        if self._database.connection().execute(query, (session,)).fetchone() is None:
+            return False
+        try:
+            fd = os.open(session_lock_path(self._home, session), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def settle(self, piece_id: int) -> None:
         """The piece is named by a committed row, or its file does not exist."""
         with self._lock:

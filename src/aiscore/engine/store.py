@@ -11,6 +11,7 @@ from aiscore.engine.fileio import Files
 from aiscore.engine.index import buckets as bucket_index
 from aiscore.engine.opened import OpenObject, open_object, read_object
 from aiscore.engine.promote import promote
+from aiscore.engine.xaction.job import Announce, unannounced
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
@@ -38,6 +39,7 @@ from aiscore.model.objects import (
 from aiscore.model.props import BucketProps
 from aiscore.model.storage import MountpathInfo, MountpathState, ValidateReport
 from aiscore.model.stream import Body
+from aiscore.model.xaction import XactionFilter, XactionKind, XactionSnap
 
 __all__ = ["Store"]
 
@@ -78,13 +80,21 @@ class Store:
         """Back to the defaults."""
         return buckets.reset_props(self.core, bucket)
 
-    def rename_bucket(self, source: BucketRef, target: BucketRef) -> None:
+    def rename_bucket(
+        self, source: BucketRef, target: BucketRef, announce: Announce = unannounced
+    ) -> None:
         """Give the bucket another name."""
-        buckets.rename_bucket(self.core, source, target)
+        buckets.rename_bucket(self.core, source, target, announce)
 
-    def copy_bucket(self, source: BucketRef, target: BucketRef, options: CopyOptions) -> CopyResult:
+    def copy_bucket(
+        self,
+        source: BucketRef,
+        target: BucketRef,
+        options: CopyOptions,
+        announce: Announce = unannounced,
+    ) -> CopyResult:
         """Copy objects into another bucket."""
-        return buckets.copy_bucket(self.core, source, target, options)
+        return buckets.copy_bucket(self.core, source, target, options, announce)
 
     def destroy_bucket(self, bucket: BucketRef) -> None:
         """Remove the bucket and what it holds."""
@@ -114,9 +124,11 @@ class Store:
         """Remove an object."""
         objects.delete_one(self.core, bucket, name, precondition)
 
-    def delete_many(self, bucket: BucketRef, selection: Selection) -> DeleteResult:
+    def delete_many(
+        self, bucket: BucketRef, selection: Selection, announce: Announce = unannounced
+    ) -> DeleteResult:
         """Remove every object of a selection."""
-        return objects.delete_many(self.core, bucket, selection)
+        return objects.delete_many(self.core, bucket, selection, announce)
 
     def rename(self, bucket: BucketRef, name: str, new_name: str) -> None:
         """Give an object another name."""
@@ -139,10 +151,15 @@ class Store:
         return append.flush_append(self.core, bucket, name, handle, checksum)
 
     def promote(
-        self, bucket: BucketRef, path: str, name: str, options: PromoteOptions
+        self,
+        bucket: BucketRef,
+        path: str,
+        name: str,
+        options: PromoteOptions,
+        announce: Announce = unannounced,
     ) -> PromoteResult:
         """Take files of this host into the bucket."""
-        return promote(self.core, bucket, path, name, options)
+        return promote(self.core, bucket, path, name, options, announce)
 
     def set_custom(
         self, bucket: BucketRef, name: str, custom: Mapping[str, str], *, replace: bool
@@ -178,9 +195,12 @@ class Store:
         target: BucketRef,
         shard: str,
         options: ArchiveOptions,
+        announce: Announce = unannounced,
     ) -> ObjectProps:
         """Pack objects into a shard."""
-        return members.archive_objects(self.core, bucket, selection, target, shard, options)
+        return members.archive_objects(
+            self.core, bucket, selection, target, shard, options, announce
+        )
 
     def get_batch(self, request: BatchRequest) -> EntryStream | SpooledEntries:
         """Fetch entries in order."""
@@ -223,6 +243,24 @@ class Store:
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
         """Change it as a whole or not at all."""
         return self.core.set_config(changes)
+
+    def list_xactions(self, wanted: XactionFilter) -> list[XactionSnap]:
+        """Jobs of every process, by start."""
+        return self.core.xactions.list(wanted)
+
+    def find_xaction(self, job_id: str) -> XactionSnap:
+        """One job."""
+        return self.core.xactions.find(job_id)
+
+    def stop_xactions(self, wanted: XactionFilter) -> int:
+        """Ask jobs to stop; how many were running."""
+        return self.core.xactions.stop(wanted)
+
+    def record_use(
+        self, kind: XactionKind, bucket: BucketRef | None, objects: int, size: int
+    ) -> str:
+        """Count work of an on-demand job; its id."""
+        return self.core.xactions.record_use(kind, bucket, objects, size)
 
     def counters(self) -> Mapping[str, int]:
         """Counters of this process."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ValidateReport,
     )
     from aiscore.model.stream import Body, ByteReader
+    from aiscore.model.xaction import XactionFilter, XactionKind, XactionSnap, XactionState
 
 __all__ = [
     "ArchiveFormat",
@@ -85,6 +86,10 @@ __all__ = [
     "PutOptions",
     "Selection",
     "ValidateReport",
+    "XactionFilter",
+    "XactionKind",
+    "XactionSnap",
+    "XactionState",
 ]
 
 _HOMES = {
@@ -128,6 +133,10 @@ _HOMES = {
     "PutOptions": "objects",
     "Selection": "objects",
     "ValidateReport": "storage",
+    "XactionFilter": "xaction",
+    "XactionKind": "xaction",
+    "XactionSnap": "xaction",
+    "XactionState": "xaction",
 }
 
 

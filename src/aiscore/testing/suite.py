@@ -4,6 +4,7 @@ from aiscore.testing.batch_errors import BatchErrorTests
 from aiscore.testing.batch_output import BatchOutputTests
 from aiscore.testing.batches import BatchTests
 from aiscore.testing.buckets import BucketTests
+from aiscore.testing.jobs import JobTests
 from aiscore.testing.listing import ListingTests
 from aiscore.testing.managing import ManagingTests
 from aiscore.testing.reading import ReadingTests
@@ -28,6 +29,7 @@ class TransportSuite(
     BatchTests,
     BatchErrorTests,
     BatchOutputTests,
+    JobTests,
     StoreTests,
 ):
     """What every transport does. A subclass whose name begins with `Test` gives the `transport` fixture.

@@ -34,8 +34,10 @@ from aiscore.model.objects import (
 from aiscore.model.props import BucketProps
 from aiscore.model.storage import MountpathInfo, ValidateReport
 from aiscore.model.stream import Body, ByteReader
+from aiscore.model.xaction import XactionFilter, XactionSnap
 
 __all__ = [
+    "ALL_XACTIONS",
     "DEFAULT_ARCHIVE",
     "DEFAULT_COPY",
     "DEFAULT_GET",
@@ -55,6 +57,7 @@ DEFAULT_LIST = ListOptions()
 DEFAULT_COPY = CopyOptions()
 DEFAULT_PROMOTE = PromoteOptions()
 DEFAULT_ARCHIVE = ArchiveOptions()
+ALL_XACTIONS = XactionFilter()
 
 
 class ObjectReader(ByteReader, Protocol):
@@ -387,6 +390,24 @@ class Transport(Protocol):
 
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
         """Apply dotted changes as a whole or not at all; takes effect in every process at its next operation."""
+        ...
+
+    # jobs
+
+    def list_xactions(self, wanted: XactionFilter = ALL_XACTIONS) -> list[XactionSnap]:
+        """Jobs of every process that uses the store, oldest first; those that ended stay for an hour at least."""
+        ...
+
+    def find_xaction(self, job_id: str) -> XactionSnap:
+        """One job.
+
+        Raises:
+            XactionNotFoundError: no job has this id.
+        """
+        ...
+
+    def stop_xactions(self, wanted: XactionFilter) -> int:
+        """Ask running jobs to stop, wherever they run; how many were asked. They end between two objects."""
         ...
 
     def counters(self) -> Mapping[str, int]:

@@ -29,8 +29,10 @@ from aiscore.model.objects import (
 from aiscore.model.props import BucketProps
 from aiscore.model.storage import MountpathInfo, ValidateReport
 from aiscore.model.stream import Body
+from aiscore.model.xaction import XactionFilter, XactionSnap
 from aiscore.node import Node
 from aiscore.transport.base import (
+    ALL_XACTIONS,
     DEFAULT_ARCHIVE,
     DEFAULT_COPY,
     DEFAULT_GET,
@@ -248,6 +250,18 @@ class LocalTransport:
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
         """Apply dotted changes as a whole or not at all; takes effect in every process at its next operation."""
         return self._store.set_config(changes)
+
+    def list_xactions(self, wanted: XactionFilter = ALL_XACTIONS) -> list[XactionSnap]:
+        """Jobs of every process that uses the store, oldest first."""
+        return self._store.list_xactions(wanted)
+
+    def find_xaction(self, job_id: str) -> XactionSnap:
+        """One job."""
+        return self._store.find_xaction(job_id)
+
+    def stop_xactions(self, wanted: XactionFilter) -> int:
+        """Ask running jobs to stop, wherever they run; how many were asked."""
+        return self._store.stop_xactions(wanted)
 
     def counters(self) -> Mapping[str, int]:
         """Counters of this process since it opened the store, by upstream's internal names (`getbatch.n`)."""

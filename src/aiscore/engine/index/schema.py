@@ -86,6 +86,25 @@ CREATE TABLE shard_indexes (
   generation INTEGER PRIMARY KEY,
   format TEXT NOT NULL,
   members BLOB NOT NULL);
+
+CREATE TABLE xactions (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  state TEXT NOT NULL,
+  bucket TEXT NOT NULL,
+  target TEXT NOT NULL,
+  session_id INTEGER NOT NULL,
+  started_ns INTEGER NOT NULL,
+  ended_ns INTEGER NOT NULL,
+  updated_ns INTEGER NOT NULL,
+  stop INTEGER NOT NULL DEFAULT 0,
+  objects INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  control TEXT NOT NULL,
+  error TEXT NOT NULL,
+  error_code TEXT NOT NULL,
+  ext TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX xactions_ended ON xactions (ended_ns);
 """
 
 _UPGRADES: dict[int, str] = {}

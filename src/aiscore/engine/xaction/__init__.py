@@ -1,0 +1,1 @@
+"""Jobs: their rows in the index, and the handle of a job that runs in this process."""

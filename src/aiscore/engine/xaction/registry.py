@@ -1,0 +1,284 @@
+"""The table of jobs: every process that opens the home sees, waits for and stops the jobs of all others.
+
+A row belongs to the session of the process that runs the job (see `session`). When that session is gone and the row
+has not ended, its process died in the middle: the job is marked aborted by whoever notices.
+
+An on-demand job (`record_use`) has no end of its own: it is idle when its row has not moved for `IDLE_AFTER_S`, and
+has ended `IDLE_END_S` after its last use; the reader works that out, nobody has to run for it.
+"""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+
+from aiscore.engine.index.database import Connection, Database
+from aiscore.engine.session import Sessions
+from aiscore.engine.xaction.job import Announce, Job, unannounced
+from aiscore.errors import AisError, BusyError, CapacityExceededError, XactionNotFoundError
+from aiscore.model.bucket import BucketRef
+from aiscore.model.xaction import (
+    IDLE_AFTER_S,
+    IDLE_END_S,
+    KINDS,
+    XactionFilter,
+    XactionKind,
+    XactionSnap,
+    XactionState,
+)
+
+__all__ = ["Xactions"]
+
+log = logging.getLogger(__name__)
+
+KEPT_COUNT = 1_024
+"""Ended jobs that are always kept; upstream's number."""
+KEPT_BRIEF_S = 60.0
+KEPT_S = 3_600.0
+ERROR_LENGTH_MAX = 4_096
+"""Characters of a recorded error."""
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ID_LENGTH = 11
+_LOST = "the process that ran it is gone"
+_COLUMNS = (
+    "id, kind, state, bucket, target, session_id, started_ns, ended_ns, updated_ns, objects, size, control, "
+    "error, error_code, ext"
+)
+
+
+class Xactions:
+    """Jobs of one home."""
+
+    def __init__(self, database: Database, sessions: Sessions) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._on_demand: dict[tuple[XactionKind, str], Job] = {}
+
+    def start(
+        self,
+        kind: XactionKind,
+        bucket: BucketRef | None = None,
+        target: BucketRef | None = None,
+        control: str = "",
+        announce: Announce = unannounced,
+    ) -> Job:
+        """Begin a job of this process, and tell its id.
+
+        A disk without room does not keep it from running: then it has no row.
+        """
+        job_id = _new_id()
+        now = time.time_ns()
+        is_recorded = True
+        row = (job_id, kind.value, XactionState.RUNNING.value, _text(bucket), _text(target))
+        try:
+            session = self._sessions.current()
+            with self._database.write() as connection:
+                connection.execute(
+                    f"INSERT INTO xactions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, '', '', '{{}}')",
+                    (*row, session, now, now, control),
+                )
+                _prune(connection, now)
+        except CapacityExceededError as exc:
+            log.warning("job not recorded: kind=%s reason=%s", kind, exc)
+            is_recorded = False
+        announce(job_id)
+        return Job(self, job_id, kind, is_recorded=is_recorded)
+
+    def record_use(
+        self, kind: XactionKind, bucket: BucketRef | None, objects: int, size: int
+    ) -> str:
+        """Count work of an on-demand job, beginning one when there is none; its id."""
+        key = (kind, _text(bucket))
+        job = self._on_demand.get(key)
+        if job is None or not self._is_running(job.id):
+            job = self._on_demand[key] = self.start(kind, bucket)
+        job.objects += objects
+        job.size += size
+        try:
+            self.write_progress(job)
+        except (CapacityExceededError, BusyError) as exc:
+            log.warning("progress not recorded: id=%s reason=%s", job.id, exc)
+        return job.id
+
+    def list(self, wanted: XactionFilter) -> "list[XactionSnap]":
+        """Jobs by start, oldest first."""
+        self._mark_lost()
+        return [
+            snap for snap in self._snaps(wanted) if not (wanted.only_running and snap.is_finished)
+        ]
+
+    def find(self, job_id: str) -> XactionSnap:
+        """One job.
+
+        Raises:
+            XactionNotFoundError: no job has this id, or it ended long ago.
+        """
+        found = self.list(XactionFilter(id=job_id))
+        if not found:
+            raise XactionNotFoundError(
+                f'job "{job_id}" does not exist', hint="see: ais show job --all"
+            )
+        return found[0]
+
+    def stop(self, wanted: XactionFilter) -> int:
+        """Ask jobs to stop; how many were running. They stop between two objects, on-demand ones at once."""
+        running = [snap.id for snap in self.list(wanted) if not snap.is_finished]
+        now = time.time_ns()
+        with self._database.write() as connection:
+            for job_id in running:
+                connection.execute(
+                    "UPDATE xactions SET stop = 1 WHERE id = ? AND ended_ns = 0", (job_id,)
+                )
+            on_demand = [kind.value for kind, info in KINDS.items() if info.is_on_demand]
+            connection.execute(
+                "UPDATE xactions SET state = ?, ended_ns = ?, error = 'stopped by user', error_code = 'ErrAborted' "
+                f"WHERE stop = 1 AND ended_ns = 0 AND kind IN ({', '.join('?' * len(on_demand))})",
+                (XactionState.ABORTED.value, now, *on_demand),
+            )
+        return len(running)
+
+    def write_progress(self, job: Job) -> bool:
+        """Write what a job has done; False when it was asked to stop."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE xactions SET objects = ?, size = ?, updated_ns = ? WHERE id = ? AND ended_ns = 0",
+                (job.objects, job.size, time.time_ns(), job.id),
+            )
+            row = connection.execute("SELECT stop FROM xactions WHERE id = ?", (job.id,)).fetchone()
+        return row is None or not row[0]
+
+    def write_end(self, job: Job, state: XactionState, error: str = "", code: str = "") -> None:
+        """Write how a job ended. A failure to do so is logged: the work itself is done or undone already."""
+        now = time.time_ns()
+        values = (
+            state.value,
+            now,
+            now,
+            job.objects,
+            job.size,
+            error[:ERROR_LENGTH_MAX],
+            code,
+            json.dumps(job.ext),
+            job.id,
+        )
+        try:
+            with self._database.write() as connection:
+                connection.execute(
+                    "UPDATE xactions SET state = ?, ended_ns = ?, updated_ns = ?, objects = ?, size = ?, error = ?, "
+                    "error_code = ?, ext = ? WHERE id = ? AND ended_ns = 0",
+                    values,
+                )
+        except AisError as exc:
+            log.warning("end of job not recorded: id=%s reason=%s", job.id, exc)
+
+    def close(self) -> None:
+        """End the on-demand jobs of this process; safe to repeat."""
+        jobs, self._on_demand = self._on_demand, {}
+        for job in jobs.values():
+            job.end()
+
+    def reset_after_fork(self) -> None:
+        """The child's on-demand jobs are its own."""
+        self._on_demand = {}
+
+    def _is_running(self, job_id: str) -> bool:
+        row = (
+            self._database.connection()
+            .execute("SELECT ended_ns, updated_ns FROM xactions WHERE id = ?", (job_id,))
+            .fetchone()
+        )
+        return row is not None and not row[0] and time.time_ns() - row[1] < IDLE_END_S * 1e9
+
+    def _snaps(self, wanted: XactionFilter) -> Iterator[XactionSnap]:
+        conditions, values = ["1"], []
+        if wanted.id:
+            conditions.append("id = ?")
+            values.append(wanted.id)
+        if wanted.kind is not None:
+            conditions.append("kind = ?")
+            values.append(wanted.kind.value)
+        if wanted.bucket is not None:
+            conditions.append("(bucket = ? OR target = ?)")
+            values += [_text(wanted.bucket)] * 2
+        if wanted.only_running:
+            conditions.append("ended_ns = 0")
+        rows = self._database.connection().execute(
+            f"SELECT {_COLUMNS} FROM xactions WHERE {' AND '.join(conditions)} ORDER BY started_ns, id",
+            values,
+        )
+        now = time.time_ns()
+        for row in rows:
+            yield _snap(row, now)
+
+    def _mark_lost(self) -> None:
+        """Mark jobs aborted whose process has died."""
+        connection = self._database.connection()
+        query = "SELECT DISTINCT session_id FROM xactions WHERE ended_ns = 0"
+        owners = {row[0] for row in connection.execute(query)}
+        if not owners - {self._sessions.known()}:
+            return
+        lost = [owner for owner in owners if not self._sessions.is_alive(owner)]
+        if not lost:
+            return
+        with self._database.write() as connection:
+            for owner in lost:
+                connection.execute(
+                    "UPDATE xactions SET state = ?, ended_ns = updated_ns, error = ?, error_code = 'ErrAborted' "
+                    "WHERE session_id = ? AND ended_ns = 0",
+                    (XactionState.ABORTED.value, _LOST, owner),
+                )
+
+
+def _snap(row: tuple[object, ...], now: int) -> XactionSnap:
+    (
+        job_id, kind, state, bucket, target, _, started, ended, updated, objects, size, control, error, code, ext,
+    ) = row  # fmt: skip
+    found = XactionKind(str(kind))
+    age_s = (now - int(str(updated))) / 1e9
+    is_on_demand = KINDS[found].is_on_demand
+    current = XactionState(str(state))
+    is_running = current is XactionState.RUNNING
+    if is_running and is_on_demand and age_s > IDLE_END_S:
+        current, ended, is_running = (
+            XactionState.FINISHED,
+            int(str(updated)) + int(IDLE_END_S * 1e9),
+            False,
+        )
+    return XactionSnap(
+        id=str(job_id),
+        kind=found,
+        state=current,
+        is_idle=is_running and is_on_demand and age_s > IDLE_AFTER_S,
+        bucket=BucketRef.parse(str(bucket)) if bucket else None,
+        target=BucketRef.parse(str(target)) if target else None,
+        started_ns=int(str(started)),
+        ended_ns=int(str(ended)),
+        objects=int(str(objects)),
+        size=int(str(size)),
+        control=str(control),
+        error=str(error),
+        error_code=str(code),
+        ext=json.loads(str(ext)),
+    )
+
+
+def _text(bucket: BucketRef | None) -> str:
+    return "" if bucket is None else str(bucket)
+
+
+def _new_id() -> str:
+    letters = _ALPHABET[:52]
+    middle = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH - 2))
+    return f"{secrets.choice(letters)}{middle}{secrets.choice(letters)}"
+
+
+def _prune(connection: Connection, now: int) -> None:
+    """Forget ended jobs that are old, beyond the last `KEPT_COUNT`."""
+    brief = [kind.value for kind, info in KINDS.items() if info.is_brief]
+    connection.execute(
+        "DELETE FROM xactions WHERE ended_ns > 0 AND id IN (SELECT id FROM xactions WHERE ended_ns > 0 "
+        f"ORDER BY ended_ns DESC LIMIT 1000 OFFSET {KEPT_COUNT}) AND (ended_ns < ? OR (ended_ns < ? AND kind IN "
+        f"({', '.join('?' * len(brief))})))",
+        (now - int(KEPT_S * 1e9), now - int(KEPT_BRIEF_S * 1e9), *brief),
+    )

@@ -1,0 +1,1 @@
+"""The server: AIStore's REST API over a node of this process."""

@@ -1,0 +1,121 @@
+"""Suite: jobs. What multi-object operations leave in the table, and how it is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from aiscore.errors import (
+    BucketNotFoundError,
+    ObjectNotFoundError,
+    XactionNotFoundError,
+)
+from aiscore.model.bucket import BucketRef
+from aiscore.model.objects import ArchiveOptions, PromoteOptions, Selection
+from aiscore.model.xaction import (
+    XactionFilter,
+    XactionKind,
+    XactionSnap,
+    XactionState,
+    is_xaction_id,
+)
+from aiscore.testing.content import pattern
+from aiscore.testing.fixtures import BucketFactory, Fixtures
+from aiscore.transport.base import Transport
+
+__all__ = ["JobTests"]
+
+
+class JobTests(Fixtures):
+    """Jobs."""
+
+    def test_copy_leaves_a_job(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        for number in range(3):
+            transport.put(bucket, f"o{number}", pattern(100 + number))
+        target = buckets.reserve()
+        transport.copy_bucket(bucket, target)
+        job = _only(transport, XactionKind.COPY_BUCKET, bucket)
+        assert is_xaction_id(job.id)
+        assert job.state is XactionState.FINISHED
+        assert (job.objects, job.size) == (3, 303)
+        assert (job.bucket, job.target) == (bucket, target)
+        assert 0 < job.started_ns <= job.ended_ns
+        assert not job.error
+        assert transport.find_xaction(job.id) == job
+        assert job.id in {
+            found.id for found in transport.list_xactions(XactionFilter(bucket=target))
+        }
+
+    def test_delete_leaves_a_job(self, transport: Transport, bucket: BucketRef) -> None:
+        transport.put(bucket, "o", b"12345")
+        transport.delete_many(bucket, Selection(names=("o", "missing")))
+        job = _only(transport, XactionKind.DELETE_OBJECTS, bucket)
+        assert (job.state, job.objects, job.size) == (XactionState.FINISHED, 1, 5)
+
+    def test_rename_leaves_a_job(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        target = buckets.reserve()
+        transport.rename_bucket(bucket, target)
+        job = _only(transport, XactionKind.RENAME_BUCKET, target)
+        assert (job.state, job.target) == (XactionState.FINISHED, target)
+
+    def test_archive_leaves_a_job(self, transport: Transport, bucket: BucketRef) -> None:
+        transport.put(bucket, "o", b"12345")
+        transport.archive_objects(bucket, Selection(prefix="o"), bucket, "s.tar")
+        job = _only(transport, XactionKind.ARCHIVE, bucket)
+        assert (job.state, job.objects, job.size) == (XactionState.FINISHED, 1, 5)
+
+    def test_failed_job_says_why(self, transport: Transport, bucket: BucketRef) -> None:
+        transport.put(bucket, "o", b"12345")
+        selection = Selection(names=("o", "missing"))
+        with pytest.raises(ObjectNotFoundError):
+            transport.archive_objects(bucket, selection, bucket, "s.tar", ArchiveOptions())
+        job = _only(transport, XactionKind.ARCHIVE, bucket)
+        assert job.state is XactionState.FAILED
+        assert "missing" in job.error
+        assert job.is_finished
+
+    def test_promote_leaves_a_job(
+        self, transport: Transport, bucket: BucketRef, tmp_path: Path
+    ) -> None:
+        root = tmp_path / "promoted"
+        root.mkdir()
+        for number in range(2):
+            (root / f"f{number}").write_bytes(b"123")
+        transport.promote(bucket, str(root), "", PromoteOptions(recursive=True))
+        job = _only(transport, XactionKind.PROMOTE, bucket)
+        assert (job.state, job.objects, job.size) == (XactionState.FINISHED, 2, 6)
+
+    def test_refused_request_leaves_none(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        absent = buckets.reserve()
+        with pytest.raises(BucketNotFoundError):
+            transport.copy_bucket(absent, bucket)
+        assert not transport.list_xactions(XactionFilter(bucket=absent))
+
+    def test_only_running(self, transport: Transport, bucket: BucketRef) -> None:
+        transport.delete_many(bucket, Selection(everything=True))
+        running = XactionFilter(bucket=bucket, kind=XactionKind.DELETE_OBJECTS, only_running=True)
+        assert transport.list_xactions(running) == []
+
+    def test_stop_of_what_has_ended_is_nothing(
+        self, transport: Transport, bucket: BucketRef
+    ) -> None:
+        transport.delete_many(bucket, Selection(everything=True))
+        job = _only(transport, XactionKind.DELETE_OBJECTS, bucket)
+        transport.stop_xactions(XactionFilter(id=job.id))
+        assert transport.find_xaction(job.id).state is XactionState.FINISHED
+
+    def test_unknown_id(self, transport: Transport) -> None:
+        with pytest.raises(XactionNotFoundError, match="nosuchjob1"):
+            transport.find_xaction("nosuchjob1")
+        assert transport.list_xactions(XactionFilter(id="nosuchjob1")) == []
+
+
+def _only(transport: Transport, kind: XactionKind, bucket: BucketRef) -> XactionSnap:
+    found = transport.list_xactions(XactionFilter(kind=kind, bucket=bucket))
+    assert len(found) == 1, found
+    return found[0]

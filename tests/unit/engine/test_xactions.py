@@ -1,0 +1,183 @@
+"""Jobs across processes: seen, stopped, and marked when their process dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiscore.engine.store import Store
+from aiscore.engine.xaction import job as job_module
+from aiscore.errors import XactionAbortedError
+from aiscore.model.bucket import BucketRef
+from aiscore.model.xaction import (
+    XactionFilter,
+    XactionKind,
+    XactionSnap,
+    XactionState,
+    is_xaction_id,
+)
+
+BUCKET = BucketRef("b")
+_WORK = """
+import sys, time
+from aiscore.engine.store import Store
+from aiscore.model.bucket import BucketRef
+from aiscore.model.xaction import XactionKind
+store = Store(sys.argv[1])
+with store.core.xactions.start(XactionKind.COPY_BUCKET, BucketRef("b")) as job:
+    print(job.id, flush=True)
+    while True:
+        job.step(1, 10)
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(str(tmp_path))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def worker(store: Store) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WORK, store.core.home],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def _id(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None
+    return worker.stdout.readline().strip()
+
+
+def _wait(store: Store, job_id: str, timeout_s: float = 10) -> XactionSnap:
+    deadline = time.monotonic() + timeout_s
+    while not (snap := store.find_xaction(job_id)).is_finished:
+        assert time.monotonic() < deadline, snap
+        time.sleep(0.02)
+    return snap
+
+
+def test_job_of_another_process_is_seen_and_stopped(
+    store: Store, worker: subprocess.Popen[str]
+) -> None:
+    job_id = _id(worker)
+    snap = store.find_xaction(job_id)
+    assert snap.state is XactionState.RUNNING
+    assert snap.bucket == BUCKET
+    assert store.stop_xactions(XactionFilter(id=job_id)) == 1
+    snap = _wait(store, job_id)
+    assert snap.state is XactionState.ABORTED
+    assert snap.objects > 0
+    assert snap.size == 10 * snap.objects
+    assert worker.wait(10) == 1
+    assert worker.stderr is not None
+    assert "XactionAbortedError" in worker.stderr.read()
+
+
+def test_job_whose_process_is_killed_is_marked(store: Store, worker: subprocess.Popen[str]) -> None:
+    job_id = _id(worker)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait(10)
+    snap = store.find_xaction(job_id)
+    assert snap.state is XactionState.ABORTED
+    assert "gone" in snap.error
+
+
+def test_job_that_was_swept_is_marked(store: Store, worker: subprocess.Popen[str]) -> None:
+    job_id = _id(worker)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait(10)
+    store.core.sessions.sweep()
+    assert store.find_xaction(job_id).state is XactionState.ABORTED
+
+
+def test_on_demand_job_idles_and_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = store.record_use(XactionKind.GET_BATCH, BUCKET, 3, 30)
+    assert store.record_use(XactionKind.GET_BATCH, BUCKET, 1, 5) == first
+    snap = store.find_xaction(first)
+    assert (snap.objects, snap.size, snap.is_idle, snap.is_finished) == (4, 35, False, False)
+    _age(store, first, 10)
+    assert store.find_xaction(first).is_idle
+    _age(store, first, 100)
+    ended = store.find_xaction(first)
+    assert ended.state is XactionState.FINISHED
+    assert ended.ended_ns < time.time_ns()
+    assert store.record_use(XactionKind.GET_BATCH, BUCKET, 1, 1) != first
+
+
+def test_stopped_on_demand_job_is_not_used_again(store: Store) -> None:
+    first = store.record_use(XactionKind.GET_BATCH, None, 1, 1)
+    assert store.stop_xactions(XactionFilter(kind=XactionKind.GET_BATCH)) == 1
+    assert store.find_xaction(first).state is XactionState.ABORTED
+    second = store.record_use(XactionKind.GET_BATCH, None, 1, 1)
+    assert second != first
+    assert store.find_xaction(second).objects == 1
+
+
+def test_interrupt_is_an_abort(store: Store) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        store.core.xactions.start(XactionKind.PROMOTE, BUCKET) as job,
+    ):
+        raise KeyboardInterrupt
+    assert store.find_xaction(job.id).state is XactionState.ABORTED
+
+
+def test_stop_of_own_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_module, "FLUSH_INTERVAL_S", 0.0)
+    job = store.core.xactions.start(XactionKind.PROMOTE, BUCKET)
+    job.step(1)
+    store.stop_xactions(XactionFilter(id=job.id))
+    with pytest.raises(XactionAbortedError) as info:
+        job.step(1)
+    job.end(info.value)
+    assert store.find_xaction(job.id).state is XactionState.ABORTED
+    assert store.find_xaction(job.id).objects == 2
+
+
+def test_old_jobs_are_forgotten_and_the_last_are_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiscore.engine.xaction.registry.KEPT_COUNT", 5)
+    for _ in range(20):
+        store.core.xactions.start(XactionKind.PROMOTE, BUCKET).end()
+    assert len(store.list_xactions(XactionFilter())) == 20
+    with store.core.database.write() as connection:
+        connection.execute("UPDATE xactions SET ended_ns = ended_ns - 4000 * 1000000000")
+    store.core.xactions.start(XactionKind.PROMOTE, BUCKET).end()
+    assert len(store.list_xactions(XactionFilter())) == 6
+
+
+def test_ids(store: Store) -> None:
+    jobs = [store.core.xactions.start(XactionKind.PROMOTE) for _ in range(50)]
+    for job in jobs:
+        job.end()
+    assert len({job.id for job in jobs}) == 50
+    assert all(is_xaction_id(job.id) for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "text", ["short", "-leading-dash", "trailing_dash-", "a" * 33, "sp ace12345"]
+)
+def test_not_an_id(text: str) -> None:
+    assert not is_xaction_id(text)
+
+
+def _age(store: Store, job_id: str, seconds: int) -> None:
+    with store.core.database.write() as connection:
+        connection.execute(
+            "UPDATE xactions SET updated_ns = ? WHERE id = ?",
+            (time.time_ns() - seconds * 10**9, job_id),
+        )
