@@ -20,8 +20,8 @@ from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import PieceRef, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
-from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, open_content, props_of
+from aiscore.engine.write import writer_for
 from aiscore.errors import (
     AisError,
     BucketNotFoundError,

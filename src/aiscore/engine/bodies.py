@@ -80,5 +80,5 @@ def check_given(given: Checksum, actual: str, cname: str) -> None:
     """The same with the value at hand."""
     if actual != given.value:
         raise ChecksumMismatchError(
-            f"bad checksum of {cname}: expected {given}, the body has {given.type}[{actual}]"
+            f"BAD DATA CHECKSUM: {given.type}({given.value} != {actual}) of {cname}"
         )

@@ -10,8 +10,8 @@ from aiscore.engine.index import buckets as index
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import after_prefix, rows_after, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
-from aiscore.engine.objects import delete_selected
-from aiscore.engine.xaction.job import Announce, Job, unannounced
+from aiscore.engine.objects import delete_selected, select_names
+from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import (
     BucketAlreadyExistsError,
     BucketNotFoundError,
@@ -28,6 +28,7 @@ from aiscore.model.xaction import XactionKind
 
 __all__ = [
     "copy_bucket",
+    "copy_objects",
     "create_bucket",
     "destroy_bucket",
     "rename_bucket",
@@ -122,16 +123,9 @@ def copy_bucket(
     announce: Announce = unannounced,
 ) -> CopyResult:
     """Copy objects one by one. See `Transport.copy_bucket`."""
-    source_row = core.bucket(source, Access.GET)
-    if source == target and not (options.prepend or options.dry_run):
-        raise InvalidArgumentError(
-            f"cannot copy {source} onto itself", hint="give another bucket, or prepend a prefix"
-        )
-    if index.select_bucket(core.connection(), target) is None and not options.dry_run:
-        _create_like(core, source_row, target)
-    target_row = None if options.dry_run else core.bucket(target, Access.PUT)
+    source_row, target_row = _copy_ends(core, source, target, options)
     start = core.xactions.start
-    with start(XactionKind.COPY_BUCKET, source, target, str(options.prefix), announce) as job:
+    with start(XactionKind.COPY_BUCKET, source, target, options.prefix, announce) as job:
         # The names as of now: with source and target the same bucket, copies must not be copied again.
         names = [row.name for row in rows_after(core.connection(), source_row.id, options.prefix)]
         for name in names:
@@ -141,6 +135,54 @@ def copy_bucket(
             deleted = _delete_others(core, target_row, options.prefix, set(names))
         job.ext["deleted"] = deleted
     return CopyResult(objects=job.objects, size=job.size, deleted=deleted)
+
+
+def copy_objects(
+    core: Core,
+    source: BucketRef,
+    selection: Selection,
+    target: BucketRef,
+    options: CopyOptions,
+    announce: Announce = unannounced,
+) -> CopyResult:
+    """Copy the objects of a selection. See `Transport.copy_objects`."""
+    if options.prefix or options.synchronize:
+        raise InvalidArgumentError(
+            "a copy of selected objects takes neither prefix nor synchronize"
+        )
+    source_row, target_row = _copy_ends(core, source, target, options)
+    missing: list[str] = []
+    start = core.xactions.start
+    with start(XactionKind.COPY_OBJECTS, source, target, "", announce) as job:
+        # Names only, taken before the first copy: copies into the same bucket must not be copied again.
+        found = select_names(core, source_row, selection)
+        names = [item if isinstance(item, str) else item.name for item in found]
+        for name in names:
+            if _copy_named(core, source_row, name, target_row, options.prepend, job):
+                continue
+            if selection.names is not None:
+                if not options.cont_on_err:
+                    raise ObjectNotFoundError(f"{source.object_cname(name)} does not exist")
+                missing.append(name)
+        if missing:
+            job.ext["missing"] = missing[:MISSING_NAMED_MAX]
+    return CopyResult(objects=job.objects, size=job.size, missing=tuple(missing))
+
+
+def _copy_ends(
+    core: Core, source: BucketRef, target: BucketRef, options: CopyOptions
+) -> tuple[BucketRow, BucketRow | None]:
+    """Rows of both buckets, the target made when it is missing; none for a dry run."""
+    source_row = core.bucket(source, Access.GET)
+    if source == target and not (options.prepend or options.dry_run):
+        raise InvalidArgumentError(
+            f"cannot copy {source} onto itself", hint="give another bucket, or prepend a prefix"
+        )
+    if options.dry_run:
+        return source_row, None
+    if index.select_bucket(core.connection(), target) is None:
+        _create_like(core, source_row, target)
+    return source_row, core.bucket(target, Access.PUT)
 
 
 def _create_like(core: Core, source: BucketRow, target: BucketRef) -> None:
@@ -153,18 +195,22 @@ def _create_like(core: Core, source: BucketRow, target: BucketRef) -> None:
 
 def _copy_named(
     core: Core, source: BucketRow, name: str, target: BucketRow | None, prepend: str, job: Job
-) -> None:
+) -> bool:
+    """Copy one object, or only count it without a target; False when it is not there (any more)."""
     new_name = prepend + name
     check_object_name(new_name)
-    try:
-        if target is None:
-            found = select_object(core.connection(), source.id, name)
-            size = found.size if found is not None else 0
-        else:
+    if target is None:
+        found = select_object(core.connection(), source.id, name)
+        if found is None:
+            return False
+        size = found.size
+    else:
+        try:
             size = copy_content(core, source, name, target, new_name).size
-    except ObjectNotFoundError:
-        return  # deleted since it was listed
+        except ObjectNotFoundError:
+            return False
     job.step(1, size)
+    return True
 
 
 def _delete_others(core: Core, target: BucketRow, prefix: str, kept: set[str]) -> int:

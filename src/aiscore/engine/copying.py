@@ -9,9 +9,8 @@ from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import piece_path
-from aiscore.engine.objects import writer_for
 from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
-from aiscore.engine.write import SinglePiece, make_directory
+from aiscore.engine.write import SinglePiece, make_directory, writer_for
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_object_name

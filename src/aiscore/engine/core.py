@@ -149,16 +149,25 @@ class Core:
         """Apply dotted changes as a whole or not at all."""
         with self.database.write(sync=True) as connection:
             connection.cache.clear()
-            current = self.config()
-            config = replace(
-                replace_path(current, changes),
-                uuid=self.home_id,
-                lastupdate_time=datetime.now(UTC).isoformat(timespec="seconds"),
-                config_version=current.config_version + 1,
-            )
-            text = json.dumps(to_wire(config, reveal=True))
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('config', ?)", (text,))
+            return self._write_config(connection, replace_path(self.config(), changes))
+
+    def reset_config(self) -> ClusterConfig:
+        """Back to the defaults."""
+        with self.database.write(sync=True) as connection:
             connection.cache.clear()
+            version = self.config().config_version
+            return self._write_config(connection, replace(ClusterConfig(), config_version=version))
+
+    def _write_config(self, connection: Connection, changed: ClusterConfig) -> ClusterConfig:
+        config = replace(
+            changed,
+            uuid=self.home_id,
+            lastupdate_time=datetime.now(UTC).isoformat(timespec="seconds"),
+            config_version=changed.config_version + 1,
+        )
+        text = json.dumps(to_wire(config, reveal=True))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('config', ?)", (text,))
+        connection.cache.clear()
         return config
 
     def is_durable(self, row: BucketRow) -> bool:

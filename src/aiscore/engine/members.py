@@ -14,9 +14,10 @@ from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow
-from aiscore.engine.objects import select_names, writer_for
+from aiscore.engine.objects import select_names
 from aiscore.engine.read import ContentReader, open_content, props_of
 from aiscore.engine.shards import detect, index_of
+from aiscore.engine.write import writer_for
 from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.errors import InvalidArgumentError, ObjectNotFoundError
 from aiscore.model.access import Access

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from aiscore.engine.bodies import blocks_of, check_given, verify
 from aiscore.engine.checksum import MultiHasher, checksum_of
@@ -15,14 +16,11 @@ from aiscore.engine.index.objects import (
     select_object,
     write_object,
 )
-from aiscore.engine.read import find_or_raise, open_content, props_of, verify_content
-from aiscore.engine.write import ContentWriter, write_small
+from aiscore.engine.objectwriter import ObjectWriter, admit_put, find_same
+from aiscore.engine.read import find_or_raise, props_of
+from aiscore.engine.write import write_small
 from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
-from aiscore.errors import (
-    CorruptionError,
-    NotFoundError,
-    ObjectNotFoundError,
-)
+from aiscore.errors import ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
@@ -48,7 +46,6 @@ __all__ = [
     "rename_object",
     "select_names",
     "set_custom",
-    "writer_for",
 ]
 
 _DELETE_BATCH = 500
@@ -58,42 +55,21 @@ def put_object(
     core: Core, bucket: BucketRef, name: str, body: Body, options: PutOptions
 ) -> ObjectProps:
     """Store an object. See `Transport.put`."""
-    check_object_name(name)
-    row = core.bucket(bucket, Access.PUT)
-    core.admit_write()
-    if options.custom:
-        check_custom(options.custom)
+    row = admit_put(core, bucket, name, options)
     cname = f"{row.cname}/{name}"
-    kind = options.compute or row.props.checksum.type
-    given = options.checksum
-    if given is not None and options.skip_same and options.precondition is None:
-        same = _drain_same(core, row, name, body, options)
+    if options.checksum is not None:
+        same = find_same(core, row, name, options)
         if same is not None:
-            return same
+            _drain(options.checksum, body, options.size, cname)
+            return props_of(core, same)
+        # Decided: the writer does not look a second time.
+        options = replace(options, skip_same=False)
     if isinstance(body, bytes) and len(body) <= BLOCK_SIZE and options.size in {None, len(body)}:
-        return props_of(core, _put_small(core, row, name, body, options, kind))
-    kinds = {kind} if given is None else {kind, given.type}
-    sync = core.is_durable(row)
-    writer = writer_for(core, row, name, kinds, size=options.size, sync=sync)
-    try:
-        for block in blocks_of(body, options.size, cname):
+        return props_of(core, _put_small(core, row, name, body, options))
+    with ObjectWriter(core, row, name, options) as writer:
+        for block in blocks_of(body, None, cname):
             writer.write(block)
-        writer.finish()
-        verify(given, writer.hasher, cname)
-        committed = commit_content(
-            core,
-            row,
-            name,
-            writer,
-            checksum=writer.hasher.checksum(kind),
-            custom=options.custom,
-            precondition=options.precondition,
-            sync=sync,
-        )
-    except BaseException:
-        writer.abort()
-        raise
-    return props_of(core, committed)
+        return writer.commit()
 
 
 def _put_small(
@@ -102,10 +78,10 @@ def _put_small(
     name: str,
     data: bytes,
     options: PutOptions,
-    kind: ChecksumType,
 ) -> ObjectRow:
     cname = f"{bucket.cname}/{name}"
     given = options.checksum
+    kind = options.compute or bucket.props.checksum.type
     value = checksum_of(kind, data)
     if given is not None and given.type is not ChecksumType.NONE:
         check_given(given, value if given.type is kind else checksum_of(given.type, data), cname)
@@ -127,63 +103,12 @@ def _put_small(
         raise
 
 
-def writer_for(
-    core: Core,
-    bucket: BucketRow,
-    name: str,
-    kinds: set[ChecksumType],
-    *,
-    size: int | None = None,
-    sync: bool = False,
-) -> ContentWriter:
-    """A writer placed and limited as the bucket's properties say."""
-    chunks = bucket.props.chunks
-    piece_size_max = chunks.max_monolithic_size
-    piece_checksum = ChecksumType.NONE
-    if size is not None and size > piece_size_max:
-        piece_size_max = chunks.chunk_size
-        piece_checksum = bucket.props.checksum.type
-    return ContentWriter(
-        core,
-        bucket.uname + name,
-        bucket.bucket.object_cname(name),
-        kinds,
-        piece_size_max=piece_size_max,
-        piece_checksum=piece_checksum,
-        sync=sync,
-    )
-
-
-def _drain_same(
-    core: Core, bucket: BucketRow, name: str, body: Body, options: PutOptions
-) -> ObjectProps | None:
-    """The object as it is, if it already has the checksum that came with the body; the body is read and checked."""
-    given = options.checksum
-    old = select_object(core.connection(), bucket.id, name)
-    if (
-        given is None
-        or old is None
-        or (old.checksum_type, old.checksum) != (given.type, given.value)
-    ):
-        return None
-    if options.custom and (json.loads(old.custom) if old.custom else {}) != dict(options.custom):
-        return None
-    cname = bucket.bucket.object_cname(name)
-    try:
-        row, content = open_content(core, bucket, name)
-        try:
-            verify_content(row, content, cname)
-        finally:
-            content.close()
-    except (CorruptionError, NotFoundError):
-        return None  # what is stored is not what its checksum says: this body mends it
-    if row.generation != old.generation:
-        return None
+def _drain(given: Checksum, body: Body, size: int | None, cname: str) -> None:
+    """Read a body that is not needed, and check it all the same."""
     hasher = MultiHasher([given.type])
-    for block in blocks_of(body, options.size, cname):
+    for block in blocks_of(body, size, cname):
         hasher.update(block)
     verify(given, hasher, cname)
-    return props_of(core, old)
 
 
 def head_object(core: Core, bucket: BucketRef, name: str) -> ObjectProps:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Self
+from typing import NamedTuple, Self
 
 from aiscore.engine.archive.encode import Piece, TarEncoder
 from aiscore.engine.archive.names import encode_name
@@ -14,6 +14,7 @@ from aiscore.engine.core import Core
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.read import (
     ContentReader,
+    find_or_raise,
     open_content,
     props_of,
     read_whole,
@@ -29,11 +30,34 @@ from aiscore.model.names import check_object_name
 from aiscore.model.objects import GetOptions, ObjectProps
 from aiscore.model.stream import ByteReader
 
-__all__ = ["OpenObject", "open_object", "read_object"]
+__all__ = ["Glance", "OpenObject", "glance_at", "open_object", "read_object"]
+
+
+class Glance(NamedTuple):
+    """An object, and its bytes when they are few: what answers most requests of a server.
+
+    Attributes:
+        state: stands for all that is known of the object; pass it to `Store.props_of`. Two looks at an object that
+            did not change may give the same `state` (`is`), and never after a change.
+        size: bytes of the object.
+        is_cheap: opening it means opening one file; otherwise there are more, or all of it is verified first.
+        data: its content; None when it is longer than was asked for, or must be verified.
+    """
+
+    state: ObjectRow
+    size: int
+    is_cheap: bool
+    data: bytes | None
 
 
 class OpenObject:
-    """An open object, range, member or selection (`transport.ObjectReader`). A context manager."""
+    """An open object, range, member or selection (`transport.ObjectReader`). A context manager.
+
+    Attributes:
+        size: bytes it delivers; None when only reading tells.
+        start: first byte of them in the object or member.
+        total: bytes of the whole object or member; None for a selection.
+    """
 
     def __init__(
         self,
@@ -42,8 +66,13 @@ class OpenObject:
         content: ContentSource,
         reader: ByteReader,
         size: int | None,
+        *,
+        start: int = 0,
+        total: int | None = None,
     ) -> None:
         self._core = core
+        self.start = start
+        self.total = total
         self._row = row
         self._content = content
         self._reader = reader
@@ -92,10 +121,23 @@ def open_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -
             start, length = options.byte_range.resolve(row.size, cname)
         core.touch(row)
         reader = ContentReader(content, start, length, cname)
-        return OpenObject(core, row, content, reader, length)
+        return OpenObject(core, row, content, reader, length, start=start, total=row.size)
     except BaseException:
         content.close()
         raise
+
+
+def glance_at(core: Core, bucket: BucketRef, name: str, size_max: int) -> Glance:
+    """Look up an object, and read it if it has `size_max` bytes at most and its bucket does not verify reads."""
+    check_object_name(name)
+    bucket_row = core.bucket(bucket, Access.GET)
+    row = find_or_raise(core, bucket_row, name)
+    is_verified = bucket_row.props.checksum.validate_warm_get
+    data = None
+    if row.size <= size_max and not is_verified:
+        row, data = read_whole(core, bucket_row, row)
+        core.touch(row)
+    return Glance(row, row.size, row.piece_count == 1 and not is_verified, data)
 
 
 def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -> bytes:
@@ -103,7 +145,7 @@ def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -
     check_object_name(name)
     if options.archpath is None and options.archregx is None and options.byte_range is None:
         bucket_row = core.bucket(bucket, Access.GET)
-        row, data = read_whole(core, bucket_row, name)
+        row, data = read_whole(core, bucket_row, find_or_raise(core, bucket_row, name))
         if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
             verify_bytes(row, data, bucket.object_cname(name))
         core.touch(row)
@@ -122,9 +164,10 @@ def _open_member(
         raise ArchpathNotFoundError(
             f'"{archpath}" not found in {cname}', hint=f"list its members: ais archive ls {cname}"
         )
-    start, length = 0, index.sizes[position]
+    total = index.sizes[position]
+    start, length = 0, total
     if options.byte_range is not None:
-        start, length = options.byte_range.resolve(length, f"{cname}/{archpath}")
+        start, length = options.byte_range.resolve(total, f"{cname}/{archpath}")
     reader: ByteReader
     if index.format is ArchiveFormat.TAR:
         reader = ContentReader(content, index.offsets[position] + start, length, cname)
@@ -132,7 +175,7 @@ def _open_member(
         member = open_member(content, index, position, start, length)
         reader = BlockReader(_counted(iter(member), length, f"{cname}/{archpath}"))
     core.touch(row)
-    return OpenObject(core, row, content, reader, length)
+    return OpenObject(core, row, content, reader, length, start=start, total=total)
 
 
 def _open_selection(

@@ -80,9 +80,9 @@ def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, C
     raise BusyError(f"{what} is being overwritten", hint="try again")
 
 
-def read_whole(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, bytes]:
-    """The row of an object and all of its bytes: the shortest way to a small object."""
-    row = find_or_raise(core, bucket, name)
+def read_whole(core: Core, bucket: BucketRow, row: ObjectRow) -> tuple[ObjectRow, bytes]:
+    """All bytes of an object that was found, and the row they belong to: the shortest way to a small object."""
+    name = row.name
     if row.piece_count == 1:
         files = core.files
         try:

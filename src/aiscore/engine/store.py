@@ -6,12 +6,15 @@ from aiscore.engine import append, buckets, check, copying, evacuate, listing, m
 from aiscore.engine.batch.assemble import BatchArchive
 from aiscore.engine.batch.spool import SpooledEntries
 from aiscore.engine.batch.stream import EntryStream
+from aiscore.engine.bodyspool import BodySpool
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import Files
 from aiscore.engine.index import buckets as bucket_index
-from aiscore.engine.opened import OpenObject, open_object, read_object
+from aiscore.engine.objectwriter import ObjectWriter, admit_put
+from aiscore.engine.opened import Glance, OpenObject, glance_at, open_object, read_object
 from aiscore.engine.promote import promote
-from aiscore.engine.xaction.job import Announce, unannounced
+from aiscore.engine.read import props_of
+from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
@@ -51,6 +54,11 @@ class Store:
         """Open the home at an absolute path, making it if it is new. `files` is for fault tests."""
         self.core = Core(home, files)
         append.expire_appends(self.core)
+
+    @property
+    def home_id(self) -> str:
+        """Id of the home."""
+        return self.core.home_id
 
     def close(self) -> None:
         """Close it; safe to repeat."""
@@ -96,6 +104,17 @@ class Store:
         """Copy objects into another bucket."""
         return buckets.copy_bucket(self.core, source, target, options, announce)
 
+    def copy_objects(
+        self,
+        source: BucketRef,
+        selection: Selection,
+        target: BucketRef,
+        options: CopyOptions,
+        announce: Announce = unannounced,
+    ) -> CopyResult:
+        """Copy the objects of a selection."""
+        return buckets.copy_objects(self.core, source, selection, target, options, announce)
+
     def destroy_bucket(self, bucket: BucketRef) -> None:
         """Remove the bucket and what it holds."""
         buckets.destroy_bucket(self.core, bucket)
@@ -108,6 +127,25 @@ class Store:
         """Store an object."""
         return objects.put_object(self.core, bucket, name, body, options)
 
+    def open_writer(self, bucket: BucketRef, name: str, options: PutOptions) -> ObjectWriter:
+        """Begin to store an object whose blocks are pushed."""
+        row = admit_put(self.core, bucket, name, options)
+        return ObjectWriter(self.core, row, name, options)
+
+    def is_durable(self, bucket: BucketRef) -> bool:
+        """True when writes to this bucket wait for the disk."""
+        return self.core.is_durable(self.core.bucket(bucket, 0))
+
+    def open_spool(self) -> BodySpool:
+        """A file without a name on the disk of the home, for a body that must be whole before it is used."""
+        self.core.admit_write()
+        return BodySpool(self.core.home)
+
+    @property
+    def is_writing(self) -> bool:
+        """True while another thread holds the index for writing: a write would wait for it."""
+        return self.core.database.is_writing
+
     def open(self, bucket: BucketRef, name: str, options: GetOptions) -> OpenObject:
         """Open an object, a range, a member, or a selection of members."""
         return open_object(self.core, bucket, name, options)
@@ -115,6 +153,14 @@ class Store:
     def read(self, bucket: BucketRef, name: str, options: GetOptions) -> bytes:
         """The same in memory."""
         return read_object(self.core, bucket, name, options)
+
+    def glance(self, bucket: BucketRef, name: str, size_max: int) -> Glance:
+        """Look up an object, with its bytes if they are `size_max` at most."""
+        return glance_at(self.core, bucket, name, size_max)
+
+    def props_of(self, glance: Glance) -> ObjectProps:
+        """Properties of an object that was looked up."""
+        return props_of(self.core, glance.state)
 
     def head(self, bucket: BucketRef, name: str) -> ObjectProps:
         """Properties of an object."""
@@ -208,9 +254,9 @@ class Store:
             return SpooledEntries(self.core, request)
         return EntryStream(self.core, request)
 
-    def get_batch_archive(self, request: BatchRequest) -> BatchArchive:
-        """Fetch entries in order, as one archive."""
-        return BatchArchive(self.core, request)
+    def get_batch_archive(self, request: BatchRequest, soft_errors: int = 0) -> BatchArchive:
+        """Fetch entries in order, as one archive; `soft_errors` count already."""
+        return BatchArchive(self.core, request, soft_errors)
 
     def mountpaths(self) -> list[MountpathInfo]:
         """Disks of the home."""
@@ -244,9 +290,17 @@ class Store:
         """Change it as a whole or not at all."""
         return self.core.set_config(changes)
 
+    def reset_config(self) -> ClusterConfig:
+        """Back to the defaults."""
+        return self.core.reset_config()
+
     def list_xactions(self, wanted: XactionFilter) -> list[XactionSnap]:
         """Jobs of every process, by start."""
         return self.core.xactions.list(wanted)
+
+    def start_xaction(self, kind: XactionKind, bucket: BucketRef | None = None) -> Job:
+        """Begin a job whose work the caller does."""
+        return self.core.xactions.start(kind, bucket)
 
     def find_xaction(self, job_id: str) -> XactionSnap:
         """One job."""
@@ -255,6 +309,10 @@ class Store:
     def stop_xactions(self, wanted: XactionFilter) -> int:
         """Ask jobs to stop; how many were running."""
         return self.core.xactions.stop(wanted)
+
+    def stop_own_xactions(self) -> None:
+        """Ask the jobs of this process to stop."""
+        self.core.xactions.stop_own()
 
     def record_use(
         self, kind: XactionKind, bucket: BucketRef | None, objects: int, size: int

@@ -12,6 +12,7 @@ from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, copy_all, storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
+from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.database import abandon
 from aiscore.engine.index.objects import (
     PieceRef,
@@ -31,6 +32,7 @@ __all__ = [
     "discard_pieces",
     "make_directory",
     "write_small",
+    "writer_for",
 ]
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ GATHERED_MAX = 4
 """Blocks of `bytes` hashed and written together: waking the other thread costs a third of hashing a mebibyte."""
 BACKGROUND_HASH_MIN = 1 << 20
 """Bytes from which hashing runs beside writing; below, the hand-over costs more than it hides."""
+BACKGROUND_BLOCK_MIN = 512 << 10
+"""Bytes of a borrowed block from which it is hashed beside writing. The other thread must be done with it before the
+call returns, so that for what a socket gives at once waking it costs more than it hides."""
 
 
 class SinglePiece:
@@ -166,19 +171,27 @@ class ContentWriter:
         """
         if not data:
             return
-        if self._background is None and self._hashes and self.size >= BACKGROUND_HASH_MIN:
-            self._background = BackgroundHasher(self.hasher.update)
+        is_lent = not isinstance(data, bytes)
+        is_beside = not is_lent or len(data) >= BACKGROUND_BLOCK_MIN
+        if (
+            is_beside
+            and self._background is None
+            and self._hashes
+            and self.size >= BACKGROUND_HASH_MIN
+        ):
+            self._background = BackgroundHasher.start(self.hasher.update)
         self.size += len(data)
-        if self._background is None:
+        if self._background is None or not is_beside:
+            self._write_gathered()
             self.hasher.update(data)
             self._write_pieces(data)
-        elif isinstance(data, bytes):
-            self._gathered.append(data)
-            if len(self._gathered) == GATHERED_MAX:
-                self._write_gathered()
-        else:
+        elif is_lent:
             self._write_gathered()
             self._hash_and_write([data])
+        else:
+            self._gathered.append(bytes(data))
+            if len(self._gathered) == GATHERED_MAX:
+                self._write_gathered()
 
     def copy_from(self, source_fd: int, count: int) -> None:
         """Append `count` bytes from the start of a file without hashing them: for content whose checksum is known."""
@@ -309,6 +322,33 @@ class ContentWriter:
         if self._background is not None:
             self._background.close()
             self._background = None
+
+
+def writer_for(
+    core: Core,
+    bucket: BucketRow,
+    name: str,
+    kinds: set[ChecksumType],
+    *,
+    size: int | None = None,
+    sync: bool = False,
+) -> ContentWriter:
+    """A writer placed and limited as the bucket's properties say."""
+    chunks = bucket.props.chunks
+    piece_size_max = chunks.max_monolithic_size
+    piece_checksum = ChecksumType.NONE
+    if size is not None and size > piece_size_max:
+        piece_size_max = chunks.chunk_size
+        piece_checksum = bucket.props.checksum.type
+    return ContentWriter(
+        core,
+        bucket.uname + name,
+        bucket.bucket.object_cname(name),
+        kinds,
+        piece_size_max=piece_size_max,
+        piece_checksum=piece_checksum,
+        sync=sync,
+    )
 
 
 def make_directory(core: Core, mountpath_id: int, path: str) -> None:

@@ -34,7 +34,8 @@ class ByteRange:
         start = max(size + self.offset, 0) if self.offset < 0 else self.offset
         if start >= size:
             raise RangeNotSatisfiableError(
-                f"not satisfiable range of {cname}: starts at {start}, the size is {size}"
+                f"not satisfiable range of {cname}: starts at {start}, the size is {size}",
+                size=size,
             )
         length = size - start if self.length is None else min(self.length, size - start)
         return start, length

@@ -160,12 +160,14 @@ class CopyOptions:
         prepend: put before each destination name.
         dry_run: count, change nothing.
         synchronize: also delete destination names (under `prepend`) that the source does not have.
+        cont_on_err: leave out named objects that do not exist.
     """
 
     prefix: str = ""
     prepend: str = ""
     dry_run: bool = False
     synchronize: bool = False
+    cont_on_err: bool = False
 
     def __post_init__(self) -> None:
         check_prefix(self.prefix)
@@ -392,11 +394,12 @@ def check_custom(custom: Mapping[str, str]) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyResult:
-    """Outcome of a bucket copy: objects and bytes copied, and objects removed by `synchronize`."""
+    """Outcome of a copy: objects and bytes copied, objects removed by `synchronize`, and named objects left out."""
 
     objects: int
     size: int
     deleted: int = 0
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

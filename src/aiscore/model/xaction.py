@@ -32,15 +32,25 @@ ID_LENGTH_MIN, ID_LENGTH_MAX = 9, 32
 
 
 class XactionKind(StrEnum):
-    """What a job does; the values are the wire's."""
+    """What a job does; the values are the wire's. Some are known only so that clients may ask for them."""
 
     ARCHIVE = "archive"
     BLOB_DOWNLOAD = "blob-download"
     CLEANUP = "cleanup-store"
     COPY_BUCKET = "copy-bck"
     COPY_OBJECTS = "copy-listrange"
+    CREATE_INVENTORY = "create-inventory"
     DELETE_OBJECTS = "delete-listrange"
     DOWNLOAD = "download"
+    DSORT = "dsort"
+    EC_ENCODE = "ec-encode"
+    EC_GET = "ec-get"
+    EC_PUT = "ec-put"
+    EC_RESPOND = "ec-resp"
+    ELECTION = "election"
+    ETL_BUCKET = "etl-bck"
+    ETL_INLINE = "etl-inline"
+    ETL_OBJECTS = "etl-listrange"
     EVICT_BUCKET = "evict-remote-bck"
     EVICT_OBJECTS = "evict-listrange"
     GET_BATCH = "get-batch"
@@ -49,11 +59,15 @@ class XactionKind(StrEnum):
     MIRROR = "make-n-copies"
     PREFETCH_OBJECTS = "prefetch-listrange"
     PROMOTE = "promote"
+    PUT_COPIES = "put-copies"
+    REBALANCE = "rebalance"
     RECHUNK = "rechunk"
     RENAME_BUCKET = "move-bck"
     RESILVER = "resilver"
     SHARD_INDEX = "index-shard"
+    SHARD_SUMMARY = "summary-shard"
     SUMMARY = "summary-bck"
+    WARM_UP = "load-lom-cache"
 
     @classmethod
     def parse(cls, text: str) -> "XactionKind":
@@ -88,8 +102,18 @@ KINDS: Mapping[XactionKind, KindInfo] = MappingProxyType(
         XactionKind.CLEANUP: KindInfo("cleanup", is_startable=True),
         XactionKind.COPY_BUCKET: KindInfo("copy-bucket"),
         XactionKind.COPY_OBJECTS: KindInfo("copy-objects"),
+        XactionKind.CREATE_INVENTORY: KindInfo("create-inventory"),
         XactionKind.DELETE_OBJECTS: KindInfo("delete-objects"),
         XactionKind.DOWNLOAD: KindInfo("download"),
+        XactionKind.DSORT: KindInfo("dsort"),
+        XactionKind.EC_ENCODE: KindInfo("ec-bucket", is_startable=True),
+        XactionKind.EC_GET: KindInfo("ec-get"),
+        XactionKind.EC_PUT: KindInfo("ec-put"),
+        XactionKind.EC_RESPOND: KindInfo("ec-resp"),
+        XactionKind.ELECTION: KindInfo("elect-primary"),
+        XactionKind.ETL_BUCKET: KindInfo("etl-bucket"),
+        XactionKind.ETL_INLINE: KindInfo("etl-inline"),
+        XactionKind.ETL_OBJECTS: KindInfo("etl-objects"),
         XactionKind.EVICT_BUCKET: KindInfo("evict-remote-bucket"),
         XactionKind.EVICT_OBJECTS: KindInfo("evict-objects"),
         XactionKind.GET_BATCH: KindInfo("get-batch", is_on_demand=True),
@@ -98,11 +122,15 @@ KINDS: Mapping[XactionKind, KindInfo] = MappingProxyType(
         XactionKind.MIRROR: KindInfo("mirror", is_startable=True),
         XactionKind.PREFETCH_OBJECTS: KindInfo("prefetch-objects", is_startable=True),
         XactionKind.PROMOTE: KindInfo("promote-files"),
+        XactionKind.PUT_COPIES: KindInfo("put-copies"),
+        XactionKind.REBALANCE: KindInfo("rebalance", is_startable=True),
         XactionKind.RECHUNK: KindInfo("rechunk", is_startable=True),
         XactionKind.RENAME_BUCKET: KindInfo("rename-bucket"),
         XactionKind.RESILVER: KindInfo("resilver", is_startable=True),
         XactionKind.SHARD_INDEX: KindInfo("shard-index"),
+        XactionKind.SHARD_SUMMARY: KindInfo("shard-summary"),
         XactionKind.SUMMARY: KindInfo("summary"),
+        XactionKind.WARM_UP: KindInfo("warm-up-metadata", is_startable=True),
     }
 )
 _BY_NAME = {kind.value: kind for kind in KINDS} | {

@@ -10,7 +10,7 @@ from aiscore.errors import (
     XactionNotFoundError,
 )
 from aiscore.model.bucket import BucketRef
-from aiscore.model.objects import ArchiveOptions, PromoteOptions, Selection
+from aiscore.model.objects import ArchiveOptions, CopyOptions, PromoteOptions, Selection
 from aiscore.model.xaction import (
     XactionFilter,
     XactionKind,
@@ -46,6 +46,45 @@ class JobTests(Fixtures):
         assert job.id in {
             found.id for found in transport.list_xactions(XactionFilter(bucket=target))
         }
+
+    def test_copy_of_a_selection(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        for number in range(4):
+            transport.put(bucket, f"o{number}", pattern(100 + number))
+        target = buckets.reserve()
+        result = transport.copy_objects(
+            bucket, Selection(template="o{1..2}"), target, CopyOptions(prepend="copied/")
+        )
+        assert (result.objects, result.size, result.missing) == (2, 203, ())
+        names = [entry.name for entry in transport.list_page(target).entries]
+        assert names == ["copied/o1", "copied/o2"]
+        assert transport.read(target, "copied/o2") == pattern(102)
+        job = _only(transport, XactionKind.COPY_OBJECTS, bucket)
+        assert (job.state, job.objects, job.size) == (XactionState.FINISHED, 2, 203)
+        assert job.target == target
+
+    def test_copy_of_a_selection_with_a_name_that_is_missing(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        transport.put(bucket, "o", b"123")
+        selection = Selection(names=("o", "missing"))
+        target = buckets.reserve()
+        with pytest.raises(ObjectNotFoundError, match="missing"):
+            transport.copy_objects(bucket, selection, target)
+        options = CopyOptions(cont_on_err=True)
+        result = transport.copy_objects(bucket, selection, target, options)
+        assert (result.objects, result.missing) == (1, ("missing",))
+
+    def test_copy_of_a_prefix_into_its_own_bucket(
+        self, transport: Transport, bucket: BucketRef
+    ) -> None:
+        for name in ("a{1..2}/x", "a1/x", "b"):
+            transport.put(bucket, name, b"1")
+        options = CopyOptions(prepend="a{1..2}/again/")
+        result = transport.copy_objects(bucket, Selection(prefix="a{1..2}/"), bucket, options)
+        assert result.objects == 1
+        assert transport.read(bucket, "a{1..2}/again/a{1..2}/x") == b"1"
 
     def test_delete_leaves_a_job(self, transport: Transport, bucket: BucketRef) -> None:
         transport.put(bucket, "o", b"12345")

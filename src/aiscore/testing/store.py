@@ -11,6 +11,7 @@ from aiscore.errors import (
     MountpathNotFoundError,
 )
 from aiscore.model.bucket import BucketRef
+from aiscore.model.config import ClusterConfig
 from aiscore.model.objects import GetOptions
 from aiscore.model.storage import MountpathState
 from aiscore.testing.content import LARGE, pattern
@@ -176,6 +177,17 @@ class StoreTests(Fixtures):
         with refuses(InvalidArgumentError):
             transport.set_config(changes)
         assert transport.config() == before
+
+    def test_configuration_is_reset(self, transport: Transport) -> None:
+        before = transport.config()
+        changed = transport.set_config({"get_batch.max_soft_errs": "17", "lru.enabled": "false"})
+        assert changed.get_batch.max_soft_errs == 17
+        reset = transport.reset_config()
+        assert reset.get_batch.max_soft_errs == ClusterConfig().get_batch.max_soft_errs
+        assert reset.lru == ClusterConfig().lru
+        assert reset.uuid == before.uuid
+        assert reset.config_version > changed.config_version
+        assert transport.config() == reset
 
     def test_new_buckets_follow_the_configuration(
         self, transport: Transport, buckets: BucketFactory

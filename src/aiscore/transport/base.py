@@ -200,6 +200,22 @@ class Transport(Protocol):
         """Copy objects; a missing target is created with the source's properties. Each object appears whole."""
         ...
 
+    def copy_objects(
+        self,
+        source: BucketRef,
+        selection: Selection,
+        target: BucketRef,
+        options: CopyOptions = DEFAULT_COPY,
+    ) -> CopyResult:
+        """Copy the objects of a selection; a missing target is created with the source's properties.
+
+        `options.prefix` and `options.synchronize` are for whole buckets.
+
+        Raises:
+            ObjectNotFoundError: a named object does not exist, without `cont_on_err`.
+        """
+        ...
+
     def destroy_bucket(self, bucket: BucketRef) -> None:
         """Remove the bucket and all it holds; from the first moment no reader sees any of it."""
         ...
@@ -390,6 +406,10 @@ class Transport(Protocol):
 
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
         """Apply dotted changes as a whole or not at all; takes effect in every process at its next operation."""
+        ...
+
+    def reset_config(self) -> ClusterConfig:
+        """Every setting back to its default."""
         ...
 
     # jobs

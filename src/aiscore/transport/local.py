@@ -107,6 +107,16 @@ class LocalTransport:
         """Copy objects; a missing target is created with the source's properties. Each object appears whole."""
         return self._store.copy_bucket(source, target, options)
 
+    def copy_objects(
+        self,
+        source: BucketRef,
+        selection: Selection,
+        target: BucketRef,
+        options: CopyOptions = DEFAULT_COPY,
+    ) -> CopyResult:
+        """Copy the objects of a selection; a missing target is created with the source's properties."""
+        return self._store.copy_objects(source, selection, target, options)
+
     def destroy_bucket(self, bucket: BucketRef) -> None:
         """Remove the bucket and all it holds; from the first moment no reader sees any of it."""
         self._store.destroy_bucket(bucket)
@@ -250,6 +260,10 @@ class LocalTransport:
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
         """Apply dotted changes as a whole or not at all; takes effect in every process at its next operation."""
         return self._store.set_config(changes)
+
+    def reset_config(self) -> ClusterConfig:
+        """Every setting back to its default."""
+        return self._store.reset_config()
 
     def list_xactions(self, wanted: XactionFilter = ALL_XACTIONS) -> list[XactionSnap]:
         """Jobs of every process that uses the store, oldest first."""

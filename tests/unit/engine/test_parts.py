@@ -143,7 +143,8 @@ def test_checksums_in_pieces_are_those_of_the_whole(kind: ChecksumType) -> None:
 @pytest.mark.parametrize("block", [b"x" * BLOCK_SIZE, bytearray(BLOCK_SIZE)])
 def test_background_hashing_keeps_the_order(block: bytes | bytearray) -> None:
     hasher = new_hasher(ChecksumType.MD5)
-    background = BackgroundHasher(hasher.update)
+    background = BackgroundHasher.start(hasher.update)
+    assert background is not None
     expected = hashlib.md5(usedforsecurity=False)
     for _ in range(20):
         background.submit([block, b"behind"])
@@ -159,7 +160,8 @@ def test_background_hashing_tells_a_failure() -> None:
     def fail(_: object) -> None:
         raise MemoryError
 
-    background = BackgroundHasher(fail)
+    background = BackgroundHasher.start(fail)
+    assert background is not None
     background.submit([b"x"])
     with pytest.raises(MemoryError):
         background.wait()

@@ -28,14 +28,19 @@ _ZEROS = bytes(_TAR_BLOCK)
 class BatchArchive:
     """The output archive of one GetBatch (`transport.ArchiveStream`). A context manager, consumed once."""
 
-    def __init__(self, core: Core, request: BatchRequest) -> None:
+    def __init__(self, core: Core, request: BatchRequest, soft_errors: int = 0) -> None:
         """Begin; a request that is not streaming is read to its end here, into a nameless file.
+
+        Args:
+            core: the engine.
+            request: what is asked.
+            soft_errors: those that count already, of an attempt that this one goes on from.
 
         Raises:
             AisError: as `EntryStream`.
         """
         self.results: list[BatchResult] = []
-        self._stream = EntryStream(core, request)
+        self._stream = EntryStream(core, request, soft_errors)
         self._file: SpoolFile | None = None
         self._buffers = core.buffers
         self._buffer = core.buffers.take()
@@ -91,31 +96,37 @@ class BatchArchive:
         mtime = stream.mtime
         view = self._buffer
         used = 0
-        for item in stream.items():
-            result = item.result
-            header = tar_header(result.member_name, result.size, mtime)
-            needed = len(header) + result.size + (-result.size % _TAR_BLOCK)
-            if used + needed > len(view):
-                if used:
-                    yield view[:used]
-                    used = 0
-                if needed > len(view):
-                    yield from self._large(item, header)
-                    continue
-            begin = used + len(header)
-            end = begin + result.size
-            view[used:begin] = header
-            try:
-                stream.fill(item, view[begin:end])
-            except AisError as exc:
-                result = stream.unreadable(item, exc).result
-                header = tar_header(result.member_name, 0, mtime)
-                needed = len(header)
-                view[used : used + needed] = header
-            else:
-                view[end : used + needed] = _ZEROS[: used + needed - end]
-            used += needed
-            add_result(result)
+        try:
+            for item in stream.items():
+                result = item.result
+                header = tar_header(result.member_name, result.size, mtime)
+                needed = len(header) + result.size + (-result.size % _TAR_BLOCK)
+                if used + needed > len(view):
+                    if used:
+                        yield view[:used]
+                        used = 0
+                    if needed > len(view):
+                        yield from self._large(item, header)
+                        continue
+                begin = used + len(header)
+                end = begin + result.size
+                view[used:begin] = header
+                try:
+                    stream.fill(item, view[begin:end])
+                except AisError as exc:
+                    result = stream.unreadable(item, exc).result
+                    header = tar_header(result.member_name, 0, mtime)
+                    needed = len(header)
+                    view[used : used + needed] = header
+                else:
+                    view[end : used + needed] = _ZEROS[: used + needed - end]
+                used += needed
+                add_result(result)
+        except AisError:
+            # What is whole goes out first: who goes on from the failure has it already.
+            if used:
+                yield view[:used]
+            raise
         if used:
             yield view[:used]
 

@@ -36,15 +36,16 @@ class Item(NamedTuple):
 class EntryStream:
     """One GetBatch: entries in request order. Consumed once; a context manager (`transport.BatchStream`)."""
 
-    def __init__(self, core: Core, request: BatchRequest) -> None:
+    def __init__(self, core: Core, request: BatchRequest, soft_errors: int = 0) -> None:
+        """Look up the buckets; `soft_errors` count already, for a batch that goes on after a broken connection."""
         self._core = core
         self.request = request
         self.uuid = f"gbt-{secrets.token_hex(5)}"
         self.mtime = int(time.time())
         config = core.config().get_batch
         self._budget = config.max_soft_errs
-        self._soft_errors = 0
-        self._missing = 0
+        self._soft_errors = soft_errors
+        self._missing = soft_errors
         self._position = 0
         self._ahead = min(READ_AHEAD_ENTRIES * config.warmup_worker_count, OPEN_TARGETS_MAX // 2)
         self._advised = 0

@@ -43,6 +43,15 @@ def find_bucket(connection: Connection, bucket: BucketRef) -> BucketRow:
     if row is None:
         row = select_bucket(connection, bucket)
         if row is None:
+            if bucket.namespace.uuid:
+                raise BucketNotFoundError(
+                    f'bucket "{bucket}" does not exist: remote cluster "{bucket.namespace.uuid}" is '
+                    "not attached"
+                )
+            if bucket.provider is not Provider.AIS:
+                raise BucketNotFoundError(
+                    f'{bucket.provider.value} bucket "{bucket}" does not exist'
+                )
             raise BucketNotFoundError(
                 f'bucket "{bucket}" does not exist', hint=f"create it: ais create {bucket}"
             )

@@ -161,6 +161,14 @@ class Database:
                     _roll_back(connection)
                 raise
 
+    @property
+    def is_writing(self) -> bool:
+        """True while another thread of this process is in a write transaction."""
+        if self._write_lock.acquire(blocking=False):
+            self._write_lock.release()
+            return False
+        return True
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database, as far as readers and space permit, so that its space is free."""
         try:

@@ -138,6 +138,14 @@ class Xactions:
             )
         return len(running)
 
+    def stop_own(self) -> None:
+        """Ask the jobs of this process to stop."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE xactions SET stop = 1 WHERE session_id = ? AND ended_ns = 0",
+                (self._sessions.known(),),
+            )
+
     def write_progress(self, job: Job) -> bool:
         """Write what a job has done; False when it was asked to stop."""
         with self._database.write() as connection:
