@@ -73,7 +73,7 @@ def described(branch: Branch) -> Iterator[tuple[str, tuple[tuple[str, ...], bool
     for name, node in branch.children.items():
         if isinstance(node, Branch):
             yield from described(node)
-        else:
+        elif not node.pending:
             yield node.target.removeprefix("aiscli.commands."), describe(name, node)
 
 

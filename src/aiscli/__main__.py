@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _NETWORK_LABEL = "NetworkError"
+_MISSING = " does not exist"
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -60,11 +61,11 @@ def _guarded(args: list[str], context: CliContext) -> int:
     except (BrokenPipeError, PipeClosedError):
         raise
     except (AisError, OSError) as error:
-        return _report(_with_name_hint(error, args, context), context.output)
+        return _report(_with_name_hint(error, args, context), context)
     except Exception as error:
         code = _report_usage(error, context.output)
         if code is None:
-            return _report_bug(error, context.output)
+            return _report_bug(error, context)
         return code
 
 
@@ -75,12 +76,24 @@ def _dispatch(args: list[str], context: CliContext) -> int:
         from aiscli.alias import expand
 
         args = expand(args, context.settings)
+    provider = context.settings.get("default_provider").value
+    if provider != "ais":
+        from aiscli.uri import use_default_provider
+
+        use_default_provider(provider)
     code = run_fast(args, context)
     if code is not None:
         return code
     from aiscli.app import run_app
 
-    return run_app(args or ["--help"], context)
+    words = args or ["--help"]
+    pager = context.settings.pager.value
+    if pager and sys.stdout.isatty() and not context.settings.is_on("no_more"):
+        from aiscli.pager import find_pager, is_help, run_paged
+
+        if is_help(words) and (found := find_pager(pager)):
+            return run_paged(lambda: run_app(words, context), found)
+    return run_app(words, context)
 
 
 def _with_name_hint(
@@ -98,24 +111,61 @@ def _with_name_hint(
     return error
 
 
-def _report(error: Exception, output: Output) -> int:
+def _report(error: Exception, context: CliContext) -> int:
     from aiscli.exitcodes import exit_code_of
     from aiscore.errors import AisError, InvalidArgumentError, TransportError
 
+    output = context.output
     _traceback(output)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         output.error(f"{where}{(error.strerror or str(error)).lower()}")
-        return exit_code_of(error)
-    assert isinstance(error, AisError)
-    # Upstream puts the server's error type in front, and scripts look for it.
-    label = "Error"
-    if isinstance(error, TransportError):
-        label = _NETWORK_LABEL
-    elif not isinstance(error, InvalidArgumentError) and error.code:
-        label = error.code
-    output.error(error.message, label=label, hint=error.hint)
+    else:
+        assert isinstance(error, AisError)
+        # Upstream puts the server's error type in front, and scripts look for it.
+        label = "Error"
+        if isinstance(error, TransportError):
+            label = _NETWORK_LABEL
+        elif not isinstance(error, InvalidArgumentError) and error.code:
+            label = error.code
+        output.error(_quoted(error), label=label, hint=error.hint)
+    _details(error, context)
     return exit_code_of(error)
+
+
+def _quoted(error: AisError) -> str:
+    """The message; the name of a missing object in quotes, as scripts look for it."""
+    from aiscore.errors import ObjectNotFoundError
+
+    name, found, rest = error.message.rpartition(_MISSING)
+    is_bare = found and not rest and "://" in name and '"' not in name
+    return (
+        f'"{name}"{_MISSING}'
+        if is_bare and isinstance(error, ObjectNotFoundError)
+        else error.message
+    )
+
+
+def _details(error: BaseException, context: CliContext) -> None:
+    """With `verbose`: the class, what a client over the network would see, and the causes."""
+    from aiscore.errors import AisError
+
+    if context.settings.get("verbose").value != "true":
+        return
+    facts = [type(error).__name__]
+    if isinstance(error, AisError):
+        facts += [f"status {error.status}"] if error.status else []
+        facts += [f"code {error.code}"] if error.code else []
+        facts += ["a retry may help"] if error.retryable else []
+    elif isinstance(error, OSError) and error.errno is not None:
+        facts.append(f"errno {error.errno}")
+    context.output.trace(f"Details: {', '.join(facts)}")
+    seen = {id(error)}
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        context.output.trace(f"Caused by: {type(cause).__name__}: {cause}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _report_usage(error: Exception, output: Output) -> int | None:
@@ -140,12 +190,13 @@ def _report_usage(error: Exception, output: Output) -> int | None:
     return 2
 
 
-def _report_bug(error: Exception, output: Output) -> int:
-    _traceback(output)
-    output.error(
+def _report_bug(error: Exception, context: CliContext) -> int:
+    _traceback(context.output)
+    context.output.error(
         f"internal error: {type(error).__name__}: {error}",
         hint="run again with AIS_DEBUG=1 and report the traceback",
     )
+    _details(error, context)
     return 1
 
 

@@ -4,32 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
 
 from aiscli.alias import effective_aliases
 from aiscli.context import CliContext
+from aiscli.environment import ENVIRONMENT
+from aiscli.exitcodes import EXIT_MEANINGS
 from aiscli.lazy import CONTEXT_SETTINGS, LazyGroup
 from aiscli.tree import ALIASES, ROOT
 from aiscli.version import version_line
 
 __all__ = ["run_app"]
 
-_EPILOG = (
-    "\n\n\b\nEnvironment:\n"
-    "  AIS_ENDPOINT  file:///PATH, or nothing: embedded store in AIS_HOME\n"
-    "  AIS_CONTEXT   name of a store, see 'ais config context'\n"
-    "  AIS_HOME      directory of the embedded store\n"
-    "  AIS_OUTPUT    default of --output; AIS_NO_INPUT=1 never asks\n"
-    "\n\b\nExit codes:\n"
-    "  0 success; 1 general or server error; 2 usage; 3 bucket, job or other\n"
-    "  thing not found; 4 object or file not found; 5 some items failed;\n"
-    "  6 access denied; 7 endpoint unreachable or busy; 8 conflict; 9 nothing\n"
-    "  to do; 10 timeout; 11 integrity; 12 job failed; 130 interrupted;\n"
-    "  141 closed pipe"
-)
+_SHOWN_VARIABLES = ("AIS_ENDPOINT", "AIS_CONTEXT", "AIS_HOME", "AIS_OUTPUT", "AIS_NO_INPUT")
+_WIDTH = 74
+"""Columns of the exit codes; the help of the other blocks is one line each."""
 
 
 class _RootGroup(LazyGroup):
@@ -49,7 +42,7 @@ def run_app(args: Sequence[str], context: CliContext) -> int:
     app = typer.Typer(
         cls=_RootGroup,
         help=ROOT.help,
-        epilog=_shortcuts(context) + _EPILOG,
+        epilog=_epilog(context),
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -62,11 +55,28 @@ def run_app(args: Sequence[str], context: CliContext) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _shortcuts(context: CliContext) -> str:
+def _epilog(context: CliContext) -> str:
+    codes = "; ".join(f"{code:d} {meaning}" for code, meaning in EXIT_MEANINGS.items())
+    blocks = {
+        "Shortcuts": _rows(_shortcuts(context)),
+        "Environment": _rows({name: ENVIRONMENT[name] for name in _SHOWN_VARIABLES}),
+        "Exit codes": [f"  {line}" for line in wrap(codes, _WIDTH)],
+    }
+    return "\n\n".join("\n".join([f"\b\n{title}:", *lines]) for title, lines in blocks.items())
+
+
+def _shortcuts(context: CliContext) -> dict[str, str]:
+    """All aliases, but for those of commands that do not work yet."""
     rows = effective_aliases(context.settings, ALIASES)
-    width = max(8, *(len(name) + 2 for name in rows)) if rows else 8
-    lines = (f"  {name:<{width}}{line}" for name, line in rows.items())
-    return "\b\nShortcuts:\n" + "\n".join(line[:79] for line in lines)
+    pending = {name for name in ALIASES if ROOT.children[name].pending}
+    return {
+        name: line for name, line in rows.items() if not (name in pending and line == ALIASES[name])
+    }
+
+
+def _rows(table: Mapping[str, str]) -> list[str]:
+    width = max(8, *(len(name) + 2 for name in table)) if table else 8
+    return [f"  {name:<{width}}{text}"[:79] for name, text in table.items()]
 
 
 def _root(

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aiscore.errors import InvalidArgumentError
-from aiscore.model.units import parse_bool
+from aiscore.model.units import parse_bool, parse_duration
 
-__all__ = ["Flag", "normalise"]
+__all__ = ["ACCEPTED", "Flag", "drop_accepted", "normalise"]
 
 _NEGATIVE_NUMBER = re.compile(r"-\d[\w.]*")
 
@@ -30,6 +30,51 @@ class Flag:
     names: tuple[str, ...]
     negations: tuple[str, ...] = ()
     takes_value: bool = False
+
+
+ACCEPTED: tuple[Flag, ...] = (
+    Flag(("--wait",)),
+    Flag(("--timeout",), takes_value=True),
+    Flag(("--refresh",), takes_value=True),
+    Flag(("--verbose", "-v")),
+    Flag(("--non-verbose", "--nv", "-nv")),
+    Flag(("--silent",)),
+    Flag(("--skip-lookup",)),
+    Flag(("--encode-objname",)),
+)
+"""Flags that AIStore's commands on buckets and objects have and scripts pass, and that ask for what
+happens here anyway: an operation is complete when its command ends."""
+
+
+def drop_accepted(args: Sequence[str], flags: Sequence[Flag]) -> list[str]:
+    """Normalise the words, and leave out flags of `ACCEPTED` that the command does not have itself.
+
+    Raises:
+        InvalidArgumentError: a value is not a duration, or see `normalise`.
+    """
+    declared = {name for flag in flags for name in flag.names}
+    accepted = [flag for flag in ACCEPTED if declared.isdisjoint(flag.names)]
+    words = normalise(args, [*flags, *accepted])
+    table = {name: flag for flag in (*flags, *accepted) for name in (*flag.names, *flag.negations)}
+    dropped = {name for flag in accepted for name in flag.names}
+    kept: list[str] = []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            return kept + words[index:]
+        end = index + 1 + _wants_next(word, table)
+        name, equals, value = word.partition("=")
+        if name not in dropped:
+            kept += words[index:end]
+        elif table[name].takes_value:
+            given = [value] if equals else words[index + 1 : end]
+            try:
+                parse_duration(given[0] if given else "")
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"{name}: {error.message}", hint=error.hint) from None
+        index = end
+    return kept
 
 
 def normalise(args: Sequence[str], flags: Iterable[Flag]) -> list[str]:

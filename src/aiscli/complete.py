@@ -81,7 +81,7 @@ def candidates(words: Sequence[str], context: CliContext) -> list[Candidate]:
         from aiscli.alias import expand, user_aliases
 
         aliases = user_aliases(context.settings)
-        before = expand(before, context.settings)
+        before = expand(before, context.settings, partial=True)
     node: Branch | Leaf = ROOT
     depth = 0
     for name in before:
@@ -95,19 +95,31 @@ def candidates(words: Sequence[str], context: CliContext) -> list[Candidate]:
         found = [
             Candidate(name, child.help)
             for name, child in sorted(node.children.items())
-            if name.startswith(word) and not child.hidden and name not in aliases
+            if name.startswith(word)
+            and not (child.hidden or child.pending)
+            and (node is not ROOT or name not in aliases)
         ]
         if node is ROOT:
             found += [
                 Candidate(alias, f"ais {line}")
                 for alias, line in aliases.items()
-                if alias.startswith(word)
+                if alias.startswith(word) and not _is_pending(line)
             ]
     while isinstance(node, Branch):
         if node.default is None:
             return found
         node = node.children[node.default]
     return found + [c for c in _Line(node, rest, word, context).candidates() if _is_safe(c)]
+
+
+def _is_pending(line: str) -> bool:
+    """True when a command line begins with a command that does not work yet."""
+    node: Branch | Leaf | None = ROOT
+    for word in line.split():
+        if not isinstance(node, Branch):
+            break
+        node = node.children.get(word)
+    return node is not None and node.pending
 
 
 def _is_safe(candidate: Candidate) -> bool:

@@ -10,8 +10,10 @@ from aiscli.output.base import Format, Output, OutputOptions
 from aiscli.output.prompt import Prompter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
+    from aiscli.output.base import Column
     from aiscore.model.units import Units
     from aiscore.transport.base import Transport
 
@@ -37,7 +39,7 @@ class CliContext:
         transport: Transport | None = None,
     ) -> None:
         self.settings = settings
-        self.output = output or Output()
+        self.output = output or Output(OutputOptions(color=not settings.no_color))
         self.stdin = sys.stdin if stdin is None else stdin
         self._transport = transport
         self.prompt = Prompter(self.output, self.stdin, no_input=settings.no_input)
@@ -60,7 +62,13 @@ class CliContext:
             self.settings.check()
             from aiscore.transport import open_transport
 
-            self._transport = open_transport(self.settings.endpoint.value or None)
+            store = self.settings.store
+            connection = None
+            if store.lower().startswith(("http://", "https://")):
+                from aiscli.connection import connection_options
+
+                connection = connection_options(self.settings)
+            self._transport = open_transport(store or None, connection=connection)
         return self._transport
 
     def configure(
@@ -70,6 +78,7 @@ class CliContext:
         context_name: str | None = None,
         output_format: str | None = None,
         headers: bool = True,
+        columns: Sequence[Column] = (),
         units: Units | None = None,
         no_input: bool = False,
         no_color: bool = False,
@@ -88,6 +97,7 @@ class CliContext:
         self.output.options = OutputOptions(
             format=Format.read(chosen),
             headers=headers,
+            columns=columns,
             units=units,
             color=not (no_color or self.settings.no_color),
         )

@@ -23,7 +23,7 @@ def run_fast(args: Sequence[str], context: CliContext) -> int | None:
 
 
 def _version(args: Sequence[str], context: CliContext) -> int | None:
-    if args:
+    if args or context.settings.output_format.value:
         return None
     from aiscli.version import version_line
 
@@ -35,7 +35,7 @@ def _get(args: Sequence[str], context: CliContext) -> int | None:
     uris = _take(args, context)
     if uris is None or len(uris) != 2 or uris[0] == "-" or uris[1] != "-":
         return None
-    from aiscli.actions.get import GetRequest, run_get
+    from aiscli.actions.transfers.get import GetRequest, run_get
     from aiscli.uri import parse_target
 
     return run_get(context, GetRequest(source=parse_target(uris[0]), destination="-"))
@@ -45,8 +45,8 @@ def _put(args: Sequence[str], context: CliContext) -> int | None:
     uris = _take(args, context)
     if uris is None or len(uris) != 2 or uris[0] != "-" or uris[1] == "-":
         return None
-    from aiscli.actions.put import PutRequest, run_put
-    from aiscli.actions.sources import SourceRequest
+    from aiscli.actions.transfers.put import PutRequest, run_put
+    from aiscli.actions.transfers.sources import SourceRequest
     from aiscli.uri import parse_target
 
     request = PutRequest(source=SourceRequest(path="-"), target=parse_target(uris[1]))
@@ -57,7 +57,7 @@ def _cat(args: Sequence[str], context: CliContext) -> int | None:
     uris = _take(args, context)
     if uris is None or len(uris) != 1 or uris[0] == "-":
         return None
-    from aiscli.actions.get import CatRequest, run_cat
+    from aiscli.actions.transfers.get import CatRequest, run_cat
     from aiscli.uri import parse_object
 
     return run_cat(context, CatRequest(object=parse_object(uris[0])))
@@ -67,13 +67,13 @@ def _ls(args: Sequence[str], context: CliContext) -> int | None:
     uris = _take(args, context)
     if uris is None or len(uris) > 1 or "-" in uris:
         return None
-    from aiscli.actions.listing import ListBucketsRequest, run_list_buckets
+    from aiscli.actions.browse.listing import ListBucketsRequest, run_list_buckets
     from aiscli.uri import BucketQuery, parse_query
 
     query = parse_query(uris[0]) if uris else BucketQuery()
     if query is not None:
         return run_list_buckets(context, ListBucketsRequest(query=query))
-    from aiscli.actions.listing import ListRequest, run_list
+    from aiscli.actions.browse.listing import ListRequest, run_list
     from aiscli.uri import parse_target
 
     uri = parse_target(uris[0])

@@ -13,15 +13,16 @@ spelling itself.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from aiscli.argv import Flag, normalise
-from aiscli.commands.options import common
+from aiscli.argv import Flag, drop_accepted, normalise
+from aiscli.commands.options import SUBSTITUTES, common
 from aiscli.context import CliContext
 from aiscli.exitcodes import PipeClosedError
 from aiscli.tree import ROOT, Branch, Leaf
@@ -30,14 +31,44 @@ from aiscore.errors import InvalidArgumentError
 __all__ = ["CONTEXT_SETTINGS", "LazyCommand", "LazyGroup", "build_command"]
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_ACCEPTING = frozenset(f"aiscli.commands.{noun}" for noun in ("archive", "bucket", "object"))
+"""Commands on buckets and objects: they accept flags of AIStore's that change nothing here."""
+_ANY_ARGUMENTS = {**CONTEXT_SETTINGS, "ignore_unknown_options": True, "allow_extra_args": True}
+"""Of commands that only say that they are not available yet."""
 
 
 class LazyCommand(TyperCommand):
-    """A command that understands Go-style flags."""
+    """A command that understands Go-style flags.
+
+    Attributes:
+        leaf: its place in the tree.
+        function: what runs.
+        common_names: those of its parameters that every command has.
+    """
+
+    leaf: Leaf
+    function: Callable[..., int]
+    common_names: frozenset[str]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Normalise the words, then parse them."""
-        return super().parse_args(ctx, normalise(args, [_flag(p) for p in self.get_params(ctx)]))
+        flags = [_flag(p) for p in self.get_params(ctx)]
+        takes_more = self.leaf.target.partition(":")[0] in _ACCEPTING
+        words = drop_accepted(args, flags) if takes_more else normalise(args, flags)
+        return super().parse_args(ctx, words)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command in its usage line."""
+        from aiscli.describe import describe
+
+        return [describe(self, ctx.command_path).usage]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        from aiscli.describe import describe
+        from aiscli.helptext import write_help
+
+        write_help(describe(self, ctx.command_path), formatter)
 
 
 class LazyGroup(TyperGroup):
@@ -112,31 +143,29 @@ def build_command(name: str, node: Branch | Leaf) -> Any:
     module, _, attribute = node.target.partition(":")
     function = getattr(import_module(module), attribute)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    extra = [] if node.pending else _common_parameters(function)
     app.command(
         name,
         cls=LazyCommand,
-        help=_help_text(function),
-        context_settings=dict(CONTEXT_SETTINGS),
+        context_settings=dict(_ANY_ARGUMENTS if node.pending else CONTEXT_SETTINGS),
         no_args_is_help=node.no_args_is_help,
-    )(_with_common(function))
-    return typer.main.get_command(app)
+    )(_with_common(function, extra, node.target))
+    command: Any = typer.main.get_command(app)
+    command.leaf = node
+    command.function = function
+    command.common_names = frozenset(parameter.name for parameter in extra)
+    return command
 
 
-def _with_common(function: Callable[..., int]) -> Callable[..., int]:
+def _with_common(
+    function: Callable[..., int], extra: list[inspect.Parameter], target: str
+) -> Callable[..., int]:
     """`function` with the common options behind its own; they are applied before it runs."""
     own = inspect.signature(function, eval_str=True)
-    taken = {
-        spelling for parameter in own.parameters.values() for spelling in _spellings(parameter)
-    }
-    extra = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(common, eval_str=True).parameters.values()
-        if parameter.name != "ctx" and taken.isdisjoint(_spellings(parameter))
-    ]
 
     def run(**values: Any) -> int:
         chosen = {parameter.name: values.pop(parameter.name) for parameter in extra}
-        common(CliContext.of(values["ctx"]), **chosen)
+        common(CliContext.of(values["ctx"]), target, **chosen)
         try:
             return function(**values)
         except BrokenPipeError as exc:
@@ -148,6 +177,32 @@ def _with_common(function: Callable[..., int]) -> Callable[..., int]:
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _common_parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
+    """The common options, without the spellings that `function` has itself."""
+    own = inspect.signature(function, eval_str=True).parameters.values()
+    taken = {spelling for parameter in own for spelling in _spellings(parameter)}
+    found = []
+    for parameter in inspect.signature(common, eval_str=True).parameters.values():
+        names = _spellings(parameter)
+        if not names:
+            continue  # not an option
+        free = [name for name in names if name not in taken]
+        if len(free) < len(names):
+            free = free or [name for name in [SUBSTITUTES.get(names[0])] if name]
+            parameter = _respelled(parameter, free)
+        if free:
+            found.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    return found
+
+
+def _respelled(parameter: inspect.Parameter, names: Sequence[str]) -> inspect.Parameter:
+    (info,) = parameter.annotation.__metadata__
+    kind = parameter.annotation.__origin__
+    other = copy(info)
+    other.default, other.param_decls = (names or [""])[0], tuple(names[1:])
+    return parameter.replace(annotation=Annotated[kind, other])
 
 
 def _spellings(parameter: inspect.Parameter) -> tuple[str, ...]:
@@ -169,9 +224,3 @@ def _flag(parameter: Any) -> Flag:
         takes_value=is_option
         and not (getattr(parameter, "is_flag", False) or getattr(parameter, "count", False)),
     )
-
-
-def _help_text(function: Callable[..., int]) -> str:
-    """The docstring, with indented blocks kept as they are instead of being wrapped."""
-    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
-    return "\n\n".join(f"\b\n{p}" if "\n  " in p or p.startswith("  ") else p for p in paragraphs)

@@ -57,18 +57,18 @@ def suggest_command(
     """
     above = path.split()[1:]
     if rest and rest[-1] == "show" and "show" in shown:
-        return f"did you mean {_quoted(['ais', 'show', *above, word, *rest[:-1]])}?"
+        return f"did you mean: {_quoted(['ais', 'show', *above, word, *rest[:-1]])}?"
     if "://" in word:
         if "ls" in known:
-            return f"did you mean {_quoted([*path.split(), 'ls', word, *rest])}?"
+            return f"did you mean: {_quoted([*path.split(), 'ls', word, *rest])}?"
         kind = "object" if "/" in word.partition("://")[2].rstrip("/") else "bucket"
         return f"a command comes first, as in 'ais {kind} show {word}'"
     same = [name for name in known if word.lower() in SYNONYMS.get(name, ())]
     search = f"search: {_quoted(['ais', 'search', word])}"
     meant = same[0] if len(same) == 1 else nearest(word.lower(), known)
     if meant is None:
-        return f"try to {search}; or see '{path} --help'"
-    return f"did you mean {_quoted([*path.split(), meant, *rest])}? Or {search}"
+        return f"try {search}; or see '{path} --help'"
+    return f"did you mean: {_quoted([*path.split(), meant, *rest])}? Or {search}"
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

@@ -4,11 +4,13 @@ Nothing is imported from here before it runs. Top-level verbs are aliases: the s
 command of the group they stand for.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-__all__ = ["ALIASES", "ROOT", "Branch", "Leaf"]
+from aiscli.pending import GROUPS, MARK, PENDING
+
+__all__ = ["ALIASES", "ROOT", "Branch", "Leaf", "leaves"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +22,16 @@ class Leaf:
         help: one line for the help of the group; the first line of the function's docstring.
         hidden: left out of help and suggestions.
         no_args_is_help: without any argument the help is shown.
+        pending: it does not work yet; in help and search, not in completion.
+        instead: what to do instead of a pending command; "" where there is nothing.
     """
 
     target: str
     help: str
     hidden: bool = False
     no_args_is_help: bool = False
+    pending: bool = False
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,11 @@ class Branch:
     default: str | None = None
     hidden: bool = False
 
+    @property
+    def pending(self) -> bool:
+        """True when no command of it works yet."""
+        return all(child.pending for child in self.children.values())
+
 
 def _leaf(module: str, function: str, line: str, *, hidden: bool = False) -> Leaf:
     return Leaf(target=f"aiscli.commands.{module}:{function}", help=line, hidden=hidden)
@@ -53,11 +64,18 @@ _LS = _leaf("bucket", "ls", "List buckets, or the objects of one.")
 _SHOW_BUCKET = _leaf("bucket", "props_show", "Show the properties of a bucket.")
 _SHOW_OBJECT = _leaf("object", "show", "Show the properties of an object.")
 _SUMMARY = _leaf("bucket", "summary", "Count objects and bytes of buckets.")
+_MV = _leaf("bucket", "mv", "Give a bucket another name.")
 _CP = _leaf("bucket", "cp", "Copy a bucket, some of its objects, or one object.")
 _VALIDATE = _leaf(
     "storage", "validate", "Read everything that is stored and report what is damaged."
 )
 _ARCHIVE_BUCKET = _leaf("archive", "bucket", "Pack objects of a bucket into one shard.")
+_CAPACITY = _leaf("cluster", "capacity", "Show how full the disks are.")
+_SHOW_CLUSTER = _leaf("cluster", "show", "Show the nodes of the store, and what it is.")
+_SHOW_JOB = _leaf("job", "show", "Show jobs.")
+_NOTHING_TO_BALANCE = _leaf(
+    "cluster", "rebalance", "Spread objects evenly: one node needs nothing."
+)
 _CONFIG_CLUSTER = _leaf("config", "cluster", "Show the cluster configuration, or change it.")
 
 _PROPS = Branch(
@@ -77,10 +95,11 @@ _BUCKET = Branch(
         "ls": _LS,
         "create": _leaf("bucket", "create", "Create buckets."),
         "rm": _leaf("bucket", "rm", "Destroy buckets and all they hold."),
-        "mv": _leaf("bucket", "mv", "Give a bucket another name."),
+        "mv": _MV,
         "cp": _CP,
         "show": _SHOW_BUCKET,
         "summary": _SUMMARY,
+        "lru": _leaf("bucket", "lru", "Show the LRU properties of a bucket; switch LRU on or off."),
         "props": _PROPS,
         "validate": _VALIDATE,
         "archive": _ARCHIVE_BUCKET,
@@ -92,11 +111,12 @@ _OBJECT = Branch(
         "ls": _LS,
         "get": _leaf("object", "get", "Download objects, ranges, or files of shards."),
         "put": _leaf("object", "put", "Upload files, directories, or standard input."),
-        "cat": _leaf("object", "cat", "Write an object to standard output."),
+        "cat": _leaf("object", "cat", "Write objects to standard output."),
         "rm": _leaf("object", "rm", "Delete objects."),
         "mv": _leaf("object", "mv", "Give an object another name in its bucket."),
         "cp": _CP,
         "promote": _leaf("object", "promote", "Take files of the store's host into a bucket."),
+        "concat": _leaf("browse", "concat", "Append files to an object, in order."),
         "set-custom": _leaf("object", "set_custom", "Set custom metadata of an object."),
         "show": _SHOW_OBJECT,
     },
@@ -124,7 +144,44 @@ _MOUNTPATH = Branch(
 )
 _STORAGE = Branch(
     help="Check what is stored; disks and capacity.",
-    children={"validate": _VALIDATE, "mountpath": _MOUNTPATH, "summary": _SUMMARY},
+    children={
+        "show": _CAPACITY,
+        "validate": _VALIDATE,
+        "mountpath": _MOUNTPATH,
+        "summary": _SUMMARY,
+    },
+)
+_PERFORMANCE = Branch(help="Show how the store is doing.", children={"capacity": _CAPACITY})
+_CLUSTER = Branch(
+    help="The nodes of the store.",
+    children={
+        "show": _SHOW_CLUSTER,
+        "rebalance": Branch(
+            help="Spread objects evenly over the nodes.",
+            children={
+                "show": _NOTHING_TO_BALANCE,
+                "start": _NOTHING_TO_BALANCE,
+                "stop": _NOTHING_TO_BALANCE,
+            },
+        ),
+    },
+)
+_JOB = Branch(
+    help="Start, watch, and stop jobs.",
+    children={
+        "show": _SHOW_JOB,
+        "start": Branch(
+            help="Start a job.",
+            children={
+                "copy-bck": _CP,
+                "move-bck": _MV,
+                "rebalance": _NOTHING_TO_BALANCE,
+                "resilver": _NOTHING_TO_BALANCE,
+            },
+        ),
+        "stop": _leaf("job", "stop", "Stop jobs."),
+        "wait": _leaf("job", "wait", "Wait for jobs."),
+    },
 )
 _CLI_SHOW = _leaf("config", "cli_show", "Show the settings of this command.")
 _CONFIG_SHOW = Branch(
@@ -168,10 +225,19 @@ _SHOW = Branch(
     children={
         "bucket": _SHOW_BUCKET,
         "object": _SHOW_OBJECT,
+        "cluster": _SHOW_CLUSTER,
         "config": _CONFIG_SHOW,
+        "job": _SHOW_JOB,
+        "performance": _PERFORMANCE,
+        "rebalance": _NOTHING_TO_BALANCE,
         "storage": Branch(
             help="Show disks and capacity.",
-            children={"mountpath": _MOUNTPATH.children["show"], "summary": _SUMMARY},
+            default="show",
+            children={
+                "show": _CAPACITY,
+                "mountpath": _MOUNTPATH.children["show"],
+                "summary": _SUMMARY,
+            },
         ),
     },
 )
@@ -199,55 +265,141 @@ _ML = Branch(
     children={
         "get-batch": _leaf(
             "get_batch", "ml_get_batch", "Fetch a batch into an archive (upstream's form)."
-        )
+        ),
+        "lhotse-get-batch": _leaf(
+            "lhotse", "lhotse_get_batch", "Fetch the recordings of Lhotse cuts, batch by batch."
+        ),
     },
 )
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
+        "blob-download": "job start blob-download",
         "cat": "object cat",
+        "check": "storage validate",
         "cp": "bucket cp",
         "create": "bucket create",
+        "download": "job start download",
+        "dsort": "job start dsort",
+        "evict": "bucket evict",
         "get": "object get",
+        "jobs": "show job",
+        "login": "auth login",
+        "logout": "auth logout",
         "ls": "bucket ls",
+        "mpu": "object multipart-upload",
+        "prefetch": "object prefetch",
         "put": "object put",
+        "rechunk": "bucket rechunk",
         "rm": "object rm",
         "rmb": "bucket rm",
         "rmo": "object rm",
         "scrub": "storage validate",
+        "space-cleanup": "storage cleanup",
+        "start": "job start",
+        "stop": "job stop",
+        "wait": "job wait",
+        "whoami": "auth whoami",
     }
 )
-"""Top-level verb -> the command it stands for."""
+"""Top-level verb -> the command, or the group, it stands for."""
 
 
-def _resolve(path: str) -> Leaf:
-    node: Branch | Leaf = Branch(help="", children=_GROUPS)
+def leaves(branch: Branch, path: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Every command below `branch`, by path."""
+    for name, node in branch.children.items():
+        full = f"{path} {name}".lstrip()
+        if isinstance(node, Branch):
+            yield from leaves(node, full)
+        else:
+            yield full, node
+
+
+def _with_pending(branch: Branch) -> Branch:
+    """`branch` with the commands that do not work yet, and the groups that only they make up."""
+    entries: dict[str, list[tuple[str, str]]] = {}
+    for path in (*GROUPS, *PENDING):
+        parent, _, name = path.rpartition(" ")
+        entries.setdefault(parent, []).append((name, path))
+    return _grafted(branch, "", entries)
+
+
+def _grafted(branch: Branch, path: str, entries: Mapping[str, list[tuple[str, str]]]) -> Branch:
+    children: dict[str, Branch | Leaf] = {
+        name: _grafted(node, f"{path} {name}".lstrip(), entries)
+        if isinstance(node, Branch)
+        else node
+        for name, node in branch.children.items()
+    }
+    for name, full in entries.get(path, ()):
+        assert name not in children, full
+        if full in GROUPS:
+            made = _grafted(Branch(help=GROUPS[full], children={}), full, entries)
+            children[name] = replace(made, help=f"{made.help} {MARK}") if made.pending else made
+            continue
+        entry = PENDING[full]
+        children[name] = Leaf(
+            target=f"aiscli.commands.pending:{entry.function}",
+            help=f"{entry.help} {MARK}",
+            pending=True,
+            instead=entry.instead,
+        )
+    return replace(branch, children=children)
+
+
+def _resolve(path: str) -> Branch | Leaf:
+    node: Branch | Leaf = _TOP
     for word in path.split():
         assert isinstance(node, Branch)
         node = node.children[word]
-    assert isinstance(node, Leaf)
     return node
 
 
-_GROUPS: dict[str, Branch | Leaf] = {
-    "bucket": _BUCKET,
-    "object": _OBJECT,
-    "archive": _ARCHIVE,
-    "get-batch": _leaf(
-        "get_batch", "get_batch", "Fetch many objects, files of shards, or ranges in one request."
-    ),
-    "ml": _ML,
-    "show": _SHOW,
-    "storage": _STORAGE,
-    "config": _CONFIG,
-    "alias": _ALIAS,
-    "search": _leaf("search", "search", "Find commands by words, or by what others call them."),
-    "doctor": _leaf("doctor", "doctor", "Check the installation, the settings and the store."),
-    "completion": _COMPLETION,
-    "version": _leaf("version", "version", "Print the version."),
-}
+_TOP = _with_pending(
+    Branch(
+        help="Store, list, and fetch objects, and shards of them.",
+        children={
+            "bucket": _BUCKET,
+            "object": _OBJECT,
+            "archive": _ARCHIVE,
+            "get-batch": _leaf(
+                "get_batch",
+                "get_batch",
+                "Fetch many objects, files of shards, or ranges in one request.",
+            ),
+            "ml": _ML,
+            "du": _leaf("browse", "du", "Sum up sizes by directory."),
+            "find": _leaf("browse", "find", "Find objects by name, size, age, or kind."),
+            "tree": _leaf("browse", "tree", "Draw the objects of a bucket as a tree."),
+            "diff": _leaf("browse", "diff", "Compare two buckets, or a directory and a bucket."),
+            "stat": _leaf("browse", "stat", "Show the properties of what a URI names."),
+            "job": _JOB,
+            "cluster": _CLUSTER,
+            "performance": _PERFORMANCE,
+            "show": _SHOW,
+            "storage": _STORAGE,
+            "config": _CONFIG,
+            "alias": _ALIAS,
+            "sync": _leaf(
+                "sync", "sync", "Make a directory or a bucket have what another one has."
+            ),
+            "serve": _leaf("serve", "serve", "Serve the store over AIStore's REST API."),
+            "search": _leaf(
+                "search", "search", "Find commands by words, or by what others call them."
+            ),
+            "doctor": _leaf(
+                "doctor", "doctor", "Check the installation, the settings and the store."
+            ),
+            "completion": _COMPLETION,
+            "help": _leaf(
+                "help", "help_command", "Show the help of a command: the same as --help behind it."
+            ),
+            "version": _leaf("version", "version", "Print the version."),
+        },
+    )
+)
 
-ROOT = Branch(
-    help="Store, list, and fetch objects, and shards of them.",
-    children={**_GROUPS, **{alias: _resolve(path) for alias, path in ALIASES.items()}},
+ROOT = replace(
+    _TOP,
+    children={**_TOP.children, **{alias: _resolve(path) for alias, path in ALIASES.items()}},
 )

@@ -159,10 +159,18 @@ class BusyError(AisError):
 
 
 class RangeNotSatisfiableError(AisError):
-    """The byte range lies outside of the object."""
+    """The byte range lies outside of the object.
+
+    Attributes:
+        size: bytes of the object; None when that is not what was wrong, or not known.
+    """
 
     status = 416
     code = "ErrRangeNotSatisfiable"
+
+    def __init__(self, message: str, *, hint: str | None = None, size: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.size = size
 
 
 class UnsupportedError(AisError):
@@ -231,6 +239,7 @@ class FormatVersionError(AisError):
 class BatchAbortedError(AisError):
     """A GetBatch spent its soft-error budget."""
 
+    status = 400
     code = "ErrBatchAborted"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiscli.actions.doctor import Verdict, find_ais
+from aiscli.actions.settings.doctor import Verdict, find_ais
 
 
 class Cli:
@@ -188,7 +188,7 @@ def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
     assert not cli.home.exists(), "nothing is made"
     cli.run("create", "b")
     assert "mountpath" in {row["check"] for row in cli.json("doctor", PATH=bin_directory)}
-    assert "not supported" in cli.out("doctor", "--endpoint", "http://h:1", code=1)
+    assert "cannot reach" in cli.out("doctor", "--endpoint", "http://host.invalid:1", code=1)
     assert "not writable" in cli.out("doctor", "--endpoint", "file:///proc/x", code=1)
 
 

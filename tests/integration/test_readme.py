@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-MODULES = {"pyjwt": "jwt"}
+MODULES = {"pyjwt": "jwt", "pyyaml": "yaml"}
 """Import names that differ from the names of the packages."""
 
 

@@ -9,19 +9,30 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import BinaryIO, Self
 
+from aiscli.actions.browse.listing import MEMBER_INDENT
 from aiscli.actions.buckets import DRY_RUN
-from aiscli.actions.listing import MEMBER_INDENT
-from aiscli.actions.put import STDIN
-from aiscli.actions.select import describe, require_objects, resolve_name
-from aiscli.actions.sources import LocalFile, SourceRequest, find_files, is_single_file
+from aiscli.actions.transfers.parallel import Pace, Workers
+from aiscli.actions.transfers.put import STDIN
+from aiscli.actions.transfers.select import describe, require_objects, resolve_name
+from aiscli.actions.transfers.sources import LocalFile, SourceRequest, find_files, is_single_file
 from aiscli.context import CliContext
 from aiscli.exitcodes import ExitCode
 from aiscli.output import Column
-from aiscore.errors import BucketAlreadyExistsError, InvalidArgumentError
+from aiscore.errors import (
+    BucketAlreadyExistsError,
+    BucketNotFoundError,
+    InvalidArgumentError,
+)
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef, ObjectUri
 from aiscore.model.names import check_object_name
-from aiscore.model.objects import ArchiveOptions, ArchivePutMode, ObjectProps, Selection
+from aiscore.model.objects import (
+    ArchiveOptions,
+    ArchivePutMode,
+    ListOptions,
+    ObjectProps,
+    Selection,
+)
 from aiscore.model.template import parse_template
 from aiscore.transport.base import MemberInput
 
@@ -280,6 +291,9 @@ class GenShardsRequest:
         file_size: bytes of each.
         extensions: given to the files in turn.
         seed: the same seed gives the same bytes.
+        workers: shards written at a time; None decides by the store.
+        cleanup: destroy the bucket first, if there is one.
+        assume_yes: do not ask before that.
     """
 
     bucket: BucketRef
@@ -288,6 +302,9 @@ class GenShardsRequest:
     file_size: int = 1024
     extensions: tuple[str, ...] = (".test",)
     seed: int = 0
+    workers: int | None = None
+    cleanup: bool = False
+    assume_yes: bool = False
 
     def __post_init__(self) -> None:
         if self.file_count < 1 or self.file_size < 0:
@@ -299,24 +316,53 @@ def run_gen_shards(context: CliContext, request: GenShardsRequest) -> ExitCode:
     template = parse_template(request.template)
     if template.count is None and not template.is_prefix:
         raise InvalidArgumentError(f'template "{request.template}" has no end')
+    workers = Workers(request.workers, context.transport)
+    if request.cleanup and not _clean_up(context, request):
+        return ExitCode.OK
     with suppress(BucketAlreadyExistsError):
         context.transport.create_bucket(request.bucket)
-    random = Random(request.seed)
     names = [request.template] if template.is_prefix else template
     count = size = 0
-    for name in names:
-        members = (
-            MemberInput(
-                f"{count:05d}-{index:05d}{request.extensions[index % len(request.extensions)]}",
-                request.file_size,
-                random.randbytes(request.file_size),
-            )
-            for index in range(request.file_count)
-        )
-        size += context.transport.put_members(request.bucket, name, members).size
+    for written in workers.map(
+        lambda numbered: _generate(context, request, *numbered),
+        enumerate(names),
+        Pace(),
+        lambda _: request.file_count * request.file_size,
+    ):
+        size += written
         count += 1
     context.output.item(
         {"bucket": request.bucket.cname, "shards": count, "size": size},
         f"Shards created: {count:,} ({context.output.size(size)}) in {request.bucket.cname}",
     )
     return ExitCode.OK
+
+
+def _generate(context: CliContext, request: GenShardsRequest, number: int, name: str) -> int:
+    """Write one shard; its size. The bytes follow from the seed and the number alone."""
+    random = Random(f"{request.seed}/{number}")
+    members = (
+        MemberInput(
+            f"{number:05d}-{index:05d}{request.extensions[index % len(request.extensions)]}",
+            request.file_size,
+            random.randbytes(request.file_size),
+        )
+        for index in range(request.file_count)
+    )
+    return context.transport.put_members(request.bucket, name, members).size
+
+
+def _clean_up(context: CliContext, request: GenShardsRequest) -> bool:
+    """Destroy the bucket that is there already; False when the user would rather not."""
+    try:
+        page = context.transport.list_page(request.bucket, ListOptions(page_size=1))
+    except BucketNotFoundError:
+        return True
+    if (
+        page.entries
+        and not request.assume_yes
+        and not context.prompt.confirm(f"Proceed to destroy {request.bucket.cname}?")
+    ):
+        return False
+    context.transport.destroy_bucket(request.bucket)
+    return True

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiscli.actions.records import summary_record
-from aiscli.actions.select import iter_selected, require_objects, resolve_name
+from aiscli.actions.transfers.select import iter_selected, require_objects, resolve_name
 from aiscli.context import CliContext
 from aiscli.exitcodes import ExitCode, exit_code_of
 from aiscli.output import Column
@@ -14,6 +14,7 @@ from aiscore.errors import (
     BucketAlreadyExistsError,
     BucketNotFoundError,
     InvalidArgumentError,
+    ObjectNotFoundError,
     UnsupportedError,
 )
 from aiscore.model.bucket import BucketRef, ObjectUri, Provider
@@ -65,7 +66,7 @@ def run_create(context: CliContext, request: CreateRequest) -> ExitCode:
                 code = code or exit_code_of(error)
                 continue
             created = False
-            context.output.warning(message)
+            context.output.text(message)
         if created:
             context.output.text(f'"{bucket.cname}" created')
         records.append({"bucket": bucket.cname, "created": created})
@@ -156,11 +157,12 @@ class RenameRequest:
 def run_rename(context: CliContext, request: RenameRequest) -> ExitCode:
     """Rename a bucket; done when this returns."""
     if request.source == request.target:
-        raise InvalidArgumentError(f'cannot rename "{request.source.cname}" to itself')
+        raise InvalidArgumentError(f'cannot mv bucket "{request.source.cname}" onto itself')
     context.transport.rename_bucket(request.source, request.target)
     context.output.item(
         {"source": request.source.cname, "target": request.target.cname, "done": True},
-        "Done." if request.wait else f"Renamed {request.source.cname} => {request.target.cname}",
+        f"rename-bucket {request.source.cname} => {request.target.cname}",
+        *(["Done."] if request.wait else []),
     )
     return ExitCode.OK
 
@@ -257,7 +259,7 @@ def _copy_one(context: CliContext, request: CopyRequest) -> ExitCode:
 def _copy_named(context: CliContext, request: CopyRequest, selection: Selection) -> ExitCode:
     source, target = request.source.bucket, request.target.bucket
     failures: list[str] = []
-    objects = size = 0
+    objects = size = missing = deleted = 0
     if request.options.dry_run:
         context.output.text(DRY_RUN)
     for name, _ in iter_selected(context.transport, source, selection):
@@ -272,11 +274,20 @@ def _copy_named(context: CliContext, request: CopyRequest, selection: Selection)
             size += context.transport.copy(source, name, target, new_name).size
             objects += 1
         except AisError as error:
+            # A list names what is meant; a template stands for what there is of it.
+            if isinstance(error, ObjectNotFoundError) and selection.template is not None:
+                missing += 1
+                if request.options.synchronize:
+                    deleted += _delete_if_any(context, target, new_name)
+                continue
             if not request.cont_on_err or isinstance(error, BucketNotFoundError):
                 raise
             context.output.error(error.message, label=error.code)
             failures.append(name)
-    counted = f"{objects:,} objects ({context.output.size(size)})"
+    removed = f", deleted {deleted:,}" if deleted else ""
+    counted = f"{objects:,} objects ({context.output.size(size)}){removed}"
+    if missing:
+        context.output.note(f"{missing:,} names of the template do not exist in {source.cname}")
     verb = "Would copy" if request.options.dry_run else "Copied"
     context.output.item(
         {
@@ -284,6 +295,8 @@ def _copy_named(context: CliContext, request: CopyRequest, selection: Selection)
             "target": target.cname,
             "objects": objects,
             "size": size,
+            "missing": missing,
+            "deleted": deleted,
             "failed": failures,
             "dry_run": request.options.dry_run,
         },
@@ -294,6 +307,14 @@ def _copy_named(context: CliContext, request: CopyRequest, selection: Selection)
         context.output.error(f"failed to copy {len(failures):,} objects")
         return ExitCode.PARTIAL
     return ExitCode.OK
+
+
+def _delete_if_any(context: CliContext, bucket: BucketRef, name: str) -> bool:
+    try:
+        context.transport.delete(bucket, name)
+    except ObjectNotFoundError:
+        return False
+    return True
 
 
 def run_summary(context: CliContext, query: BucketQuery | ObjectUri) -> ExitCode:
@@ -349,13 +370,20 @@ def run_show_props(context: CliContext, request: PropsRequest) -> ExitCode:
 
     props = context.transport.head_bucket(request.bucket)
     prefix = request.prefix.lower()
-    shown = {key: value for key, value in flatten(props).items() if key.lower().startswith(prefix)}
+    shown = flatten(props)
+    if not props.backend_bck.is_set:
+        # The keys are there for scripts that cut them out; as in AIStore, nothing is behind them.
+        shown = {k: v for k, v in shown.items() if not k.startswith("backend_bck.namespace.")}
+        shown |= {"backend_bck.name": " ", "backend_bck.provider": " "}
+    if request.compact:
+        from aiscli.actions.browse.compact import compact_props
+
+        shown = compact_props(props, shown)
+    shown = {key: value for key, value in shown.items() if key.lower().startswith(prefix)}
     if not shown:
         raise InvalidArgumentError(
             f'no property of {request.bucket.cname} begins with "{request.prefix}"'
         )
-    if request.compact:
-        shown = _compact(shown)
     tree: dict[str, object] = to_wire(props)
     if prefix:
         tree = {
@@ -433,17 +461,6 @@ def _changed(before: dict[str, str], after: dict[str, str]) -> dict[str, dict[st
         for key in keys
         if after.get(key) != before.get(key)
     }
-
-
-def _compact(flat: dict[str, str]) -> dict[str, str]:
-    """One line a section, its leaves side by side."""
-    sections: dict[str, list[str]] = {}
-    for key, value in flat.items():
-        head, _, leaf = key.partition(".")
-        parts = sections.setdefault(head, [])
-        if value not in {"", "-"}:
-            parts.append(f"{leaf}={value}" if leaf else value)
-    return {key: " | ".join(values) for key, values in sections.items()}
 
 
 def _list_records(context: CliContext, records: list[dict[str, object]]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.alias import (
+from aiscli.actions.settings.alias import (
     SetAliasRequest,
     run_remove_alias,
     run_reset_aliases,
@@ -20,8 +20,6 @@ AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="The first w
 
 def alias_show(ctx: typer.Context) -> int:
     """Show all aliases.
-
-    Fields (-o json): a list of alias, command.
 
     Examples:
       ais alias show
@@ -44,10 +42,12 @@ def alias_set(
     The alias has the options and the help of its command. Options in it need quotes, or come after
     "--". The name of a command is refused (exit 8) without --force.
 
-    Fields (-o json): alias, command, was.
+    $1 to $9 in the command stand for the words behind the alias, $@ for all of them; words that no
+    placeholder takes go to the end. Put it in single quotes, or the shell fills them in.
 
     Examples:
       ais alias set lsl "ls --props all"
+      ais alias set shard 'cat ais://shards/train-$1.tar'
       ais alias set disks storage mountpath show
     """
     request = SetAliasRequest(name=alias, words=tuple(command), force=force)
@@ -59,8 +59,6 @@ def alias_rm(ctx: typer.Context, alias: AliasArgument) -> int:
 
     Built-in ones too; the command itself stays.
 
-    Fields (-o json): alias, was.
-
     Examples:
       ais alias rm lsl
     """
@@ -69,8 +67,6 @@ def alias_rm(ctx: typer.Context, alias: AliasArgument) -> int:
 
 def alias_reset(ctx: typer.Context) -> int:
     """Go back to the built-in aliases.
-
-    Fields (-o json): a list of alias, command.
 
     Examples:
       ais alias reset

@@ -14,9 +14,10 @@ from aiscli.actions.archive import (
     run_gen_shards,
     run_list_shard,
 )
-from aiscli.actions.get import GetRequest, run_get
-from aiscli.actions.listing import ListRequest, run_list
-from aiscli.actions.sources import SourceRequest
+from aiscli.actions.batches.get_batch import read_names
+from aiscli.actions.browse.listing import ListRequest, run_list
+from aiscli.actions.transfers.get import GetRequest, run_get
+from aiscli.actions.transfers.sources import SourceRequest
 from aiscli.commands.options import (
     ArchmimeOption,
     ContinueOption,
@@ -24,6 +25,7 @@ from aiscli.commands.options import (
     ListOption,
     PrefixOption,
     TemplateOption,
+    WorkersOption,
     YesOption,
     make_selection,
     read_archmime,
@@ -39,6 +41,7 @@ from aiscore.model.objects import ArchiveOptions, ArchivePutMode, GetOptions
 
 __all__ = ["bucket", "gen_shards", "get", "ls", "put"]
 
+_TAR_FORMATS = frozenset({"UNKNOWN", "USTAR", "PAX", "GNU"})
 ShardArgument = Annotated[
     str, typer.Argument(metavar="BUCKET/SHARD", help="Shard: .tar, .tgz, .tar.gz, .tar.lz4, .zip.")
 ]
@@ -71,31 +74,45 @@ def put(
     ] = False,
     names: ListOption = None,
     template: TemplateOption = None,
+    from_file: Annotated[
+        str | None,
+        typer.Option(
+            "--from-file", "--list-from", metavar="FILE|-", help="Names of DIR, one a line."
+        ),
+    ] = None,
     archmime: ArchmimeOption = None,
     cont_on_err: ContinueOption = False,
     dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
+    skip_vc: Annotated[bool, typer.Option("--skip-vc", hidden=True)] = False,
+    wait: Annotated[bool, typer.Option("--wait", hidden=True)] = False,
+    workers: Annotated[int | None, typer.Option("--num-workers", hidden=True)] = None,
 ) -> int:
     """Write files into a shard.
 
     All files go in with one operation: all of them, or none. Without --append the shard is
     replaced.
 
-    Fields (-o json): bucket, name, mode, dry_run, files [{file, archpath, size}], size, skipped.
-
     Examples:
       ais archive put ./data ais://shards/train-000.tar --recursive
+      ais archive put ./data ais://shards/some.tar --from-file names.txt
       ais archive put 0.jpg ais://shards/train-000.tar --archpath a/0.jpg --append
     """
     if append and append_or_put:
         raise InvalidArgumentError("flags --append and --append-or-put are mutually exclusive")
+    if from_file is not None and names is not None:
+        raise InvalidArgumentError("flags --list and --from-file are mutually exclusive")
+    context = CliContext.of(ctx)
+    chosen = None if names is None else split_list(names)
+    if from_file is not None:
+        chosen = read_names(context, from_file)
     mode = ArchivePutMode.CREATE
     if append or append_or_put:
         mode = ArchivePutMode.APPEND if append else ArchivePutMode.APPEND_OR_CREATE
     request = ArchivePutRequest(
         source=SourceRequest(
             path=source,
-            names=None if names is None else split_list(names),
+            names=chosen,
             template=template,
             recursive=recursive,
             include_source_dir=include_src_dir,
@@ -107,7 +124,7 @@ def put(
         cont_on_err=cont_on_err,
         dry_run=dry_run,
     )
-    return run_archive_put(CliContext.of(ctx), request)
+    return run_archive_put(context, request)
 
 
 def get(
@@ -138,9 +155,6 @@ def get(
 
     Without --archpath or --archregx all files are written below DIR, by default a directory named
     after the shard.
-
-    Fields (-o json): bucket, name, directory, files, size, failed; for one file bucket, name, file,
-    size.
 
     Examples:
       ais archive get ais://shards/train-000.tar ./out
@@ -180,9 +194,6 @@ def ls(
     ] = False,
 ) -> int:
     """List shards with the files in them.
-
-    Fields (-o json): of one shard a list of its files: name, size, shard, archpath; of a bucket
-    what `ls --archive` prints.
 
     Examples:
       ais archive ls ais://shards/train-000.tar
@@ -234,8 +245,6 @@ def bucket(
 ) -> int:
     """Pack objects of a bucket into one shard.
 
-    Fields (-o json): source, shard, size, dry_run.
-
     Examples:
       ais archive bucket ais://images ais://shards/all.tar --prefix train/
     """
@@ -267,12 +276,21 @@ def gen_shards(
         str, typer.Option("--fext", metavar="LIST", help="Extensions, comma separated.")
     ] = ".test",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Same seed, same bytes.")] = 0,
+    workers: WorkersOption = None,
+    cleanup: Annotated[
+        bool, typer.Option("--cleanup", help="Destroy the bucket first, if it exists.")
+    ] = False,
+    yes: YesOption = False,
+    tform: Annotated[
+        str,
+        typer.Option("--tform", metavar="FORMAT", help="Unknown, USTAR, PAX, or GNU; see below."),
+    ] = "Unknown",
 ) -> int:
     """Write shards of random files, for tests.
 
-    The bucket is created when it does not exist.
-
-    Fields (-o json): bucket, shards, size.
+    The bucket is created when it does not exist. --cleanup asks before it destroys a bucket that
+    is not empty, unless there is --yes. --tform is accepted for AIStore's scripts: headers of tar
+    are USTAR, which is PAX and GNU, too, for names as short as these.
 
     Examples:
       ais archive gen-shards 'ais://shards/s-{00..09}.tar' --fcount 100
@@ -281,6 +299,10 @@ def gen_shards(
     uri = parse_target(target)
     if not uri.name:
         raise InvalidArgumentError(f'missing shard name in "{target}"')
+    if tform.upper() not in _TAR_FORMATS:
+        raise InvalidArgumentError(
+            f'invalid tar format "{tform}"', hint="use one of: Unknown, USTAR, PAX, GNU"
+        )
     request = GenShardsRequest(
         bucket=uri.bucket,
         template=uri.name,
@@ -288,5 +310,8 @@ def gen_shards(
         file_size=read_size(fsize, "--fsize", context) or 0,
         extensions=split_list(fext),
         seed=seed,
+        workers=workers,
+        cleanup=cleanup,
+        assume_yes=yes,
     )
     return run_gen_shards(context, request)

@@ -4,6 +4,14 @@ from typing import Annotated
 
 import typer
 
+from aiscli.actions.browse.listing import (
+    ListBucketsRequest,
+    ListRequest,
+    read_props,
+    run_list,
+    run_list_buckets,
+)
+from aiscli.actions.browse.refresh import read_refresh, run_repeated
 from aiscli.actions.buckets import (
     CopyRequest,
     CreateRequest,
@@ -20,19 +28,15 @@ from aiscli.actions.buckets import (
     run_show_props,
     run_summary,
 )
-from aiscli.actions.listing import (
-    ListBucketsRequest,
-    ListRequest,
-    read_props,
-    run_list,
-    run_list_buckets,
-)
+from aiscli.actions.lru import LruRequest, run_lru
 from aiscli.commands.options import (
     BucketArgument,
     ContinueOption,
+    CountOption,
     DryRunOption,
     ListOption,
     PrefixOption,
+    RefreshOption,
     TemplateOption,
     YesOption,
     make_selection,
@@ -46,6 +50,7 @@ from aiscore.model.objects import CopyOptions
 __all__ = [
     "cp",
     "create",
+    "lru",
     "ls",
     "mv",
     "props_reset",
@@ -112,6 +117,17 @@ def ls(
     no_footers: Annotated[
         bool, typer.Option("--no-footers", "-F", help="Tables without totals.")
     ] = False,
+    refresh: RefreshOption = None,
+    count: CountOption = None,
+    cached: Annotated[
+        bool, typer.Option("--cached", help="Only what the store has: all, of an ais:// bucket.")
+    ] = False,
+    not_cached: Annotated[
+        bool, typer.Option("--not-cached", help="Only what it has not fetched from a backend.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Compare with the backend; ais:// buckets have none.")
+    ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what is not present; all is, here.", hidden=True)
     ] = False,
@@ -120,11 +136,6 @@ def ls(
 
     A name behind the bucket is an object if there is one, else a prefix.
 
-    Fields (-o json): name, size, and what --props names: checksum {type, value}, atime, version,
-    copies, custom, location, chunked, status, etag, last_modified; directory and archived where
-    they apply. Buckets: name, provider, namespace, present; with --summary: objects, size,
-    size_min, size_avg, size_max, size_on_disk, usage_percent.
-
     Examples:
       ais ls
       ais ls ais://images --prefix train/ --limit 20
@@ -132,22 +143,26 @@ def ls(
     """
     context = CliContext.of(ctx)
     query = BucketQuery() if target is None else parse_query(target)
+    again = read_refresh(refresh, count)
     if query is not None:
-        return run_list_buckets(
-            context,
-            ListBucketsRequest(query=query, summary=summarize, regex=regex, footer=not no_footers),
+        buckets = ListBucketsRequest(
+            query=query, summary=summarize, regex=regex, footer=not no_footers
         )
+        return run_repeated(context, again, lambda: run_list_buckets(context, buckets))
     assert target is not None
     uri = parse_target(target)
     if summarize:
-        return run_summary(context, ObjectUri(uri.bucket, prefix or uri.name))
+        which = ObjectUri(uri.bucket, prefix or uri.name)
+        return run_repeated(context, again, lambda: run_summary(context, which))
     request = ListRequest(
         bucket=uri.bucket,
         name=uri.name,
         prefix=prefix or "",
         template=template,
         regex=regex,
-        props=read_props(props, name_only=name_only, chunked=chunked),
+        props=read_props(
+            props, name_only=name_only, chunked=chunked, columns=context.output.columns
+        ),
         start_after=start_after,
         page_size=page_size,
         limit=limit,
@@ -159,8 +174,11 @@ def ls(
         footer=not no_footers,
         paged=paged,
         show_unmatched=show_unmatched,
+        cached=cached,
+        not_cached=not_cached,
+        diff=diff,
     )
-    return run_list(context, request)
+    return run_repeated(context, again, lambda: run_list(context, request))
 
 
 def create(
@@ -178,8 +196,6 @@ def create(
     force: Annotated[bool, typer.Option("--force", "-f", hidden=True)] = False,
 ) -> int:
     """Create buckets.
-
-    Fields (-o json): a list of bucket, created.
 
     Examples:
       ais create ais://images
@@ -209,8 +225,6 @@ def rm(
 
     Asks before a bucket that is not empty; --all asks to type a word.
 
-    Fields (-o json): a list of bucket, destroyed.
-
     Examples:
       ais rmb ais://images
       ais bucket rm ais://a ais://b --yes
@@ -232,8 +246,6 @@ def mv(
     wait: WaitOption = False,
 ) -> int:
     """Give a bucket another name.
-
-    Fields (-o json): source, target, done.
 
     Examples:
       ais bucket mv ais://old ais://new
@@ -266,12 +278,13 @@ def cp(
         bool, typer.Option("--all", help="All objects: the default.", hidden=True)
     ] = False,
     wait: WaitOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="No effect: nothing is in the way.", hidden=True)
+    ] = False,
 ) -> int:
     """Copy a bucket, some of its objects, or one object.
 
     A bucket that does not exist is created with the properties of the source.
-
-    Fields (-o json): source, target, objects, size, deleted, failed, dry_run.
 
     Examples:
       ais cp ais://a ais://b
@@ -298,9 +311,6 @@ def summary(
 ) -> int:
     """Count objects and bytes of buckets.
 
-    Fields (-o json): a list of name, objects, size, size_min, size_avg, size_max, size_on_disk,
-    usage_percent.
-
     Examples:
       ais bucket summary
       ais bucket summary ais://images --prefix train/
@@ -317,6 +327,24 @@ def summary(
     return run_summary(CliContext.of(ctx), ObjectUri(uri.bucket, prefix or uri.name))
 
 
+def lru(
+    ctx: typer.Context,
+    bucket: BucketArgument,
+    enable: Annotated[bool, typer.Option("--enable", help="Objects may be evicted.")] = False,
+    disable: Annotated[bool, typer.Option("--disable", help="Keep all objects.")] = False,
+) -> int:
+    """Show the LRU properties of a bucket; switch LRU on or off.
+
+    Examples:
+      ais bucket lru ais://images
+      ais bucket lru ais://images --disable
+    """
+    if enable and disable:
+        raise InvalidArgumentError("flags --enable and --disable are mutually exclusive")
+    wanted = enable if enable or disable else None
+    return run_lru(CliContext.of(ctx), LruRequest(bucket=parse_bucket(bucket), enable=wanted))
+
+
 def props_show(
     ctx: typer.Context,
     bucket: BucketArgument,
@@ -326,8 +354,6 @@ def props_show(
     compact: Annotated[bool, typer.Option("--compact", "-c", help="One line a section.")] = False,
 ) -> int:
     """Show the properties of a bucket.
-
-    JSON has the property tree with AIStore's names.
 
     Examples:
       ais show bucket ais://images
@@ -350,8 +376,6 @@ def props_set(
 
     All changes are applied, or none.
 
-    Fields (-o json): bucket, changed {property: {value, was}}.
-
     Examples:
       ais bucket props set ais://images checksum.type=md5 versioning.enabled=true
     """
@@ -361,8 +385,6 @@ def props_set(
 
 def props_reset(ctx: typer.Context, bucket: BucketArgument) -> int:
     """Reset the properties of a bucket to the defaults.
-
-    Fields (-o json): bucket, changed {property: {value, was}}.
 
     Examples:
       ais bucket props reset ais://images

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.completion import (
+from aiscli.actions.settings.completion import (
     CompletionRequest,
     run_completion_install,
     run_completion_show,
@@ -21,8 +21,6 @@ ShellArgument = Annotated[
 def show(ctx: typer.Context, shell: ShellArgument = "") -> int:
     """Print the completion script of a shell.
 
-    Fields (-o json): shell, script.
-
     Examples:
       source <(ais completion show bash)
       ais completion show fish > ~/.config/fish/completions/ais.fish
@@ -34,8 +32,6 @@ def install(ctx: typer.Context, shell: ShellArgument = "") -> int:
     """Write the completion script to where the shell looks for it.
 
     Start files are not touched: where they need a line, it is printed.
-
-    Fields (-o json): shell, file.
 
     Examples:
       ais completion install

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.cli_config import (
+from aiscli.actions.settings.cli_config import (
     ContextRequest,
     ShowCliRequest,
     run_list_contexts,
@@ -15,7 +15,7 @@ from aiscli.actions.cli_config import (
     run_show_cli,
     run_use_context,
 )
-from aiscli.actions.config import ConfigRequest, run_config
+from aiscli.actions.settings.config import ConfigRequest, run_config
 from aiscli.context import CliContext
 from aiscore.errors import InvalidArgumentError
 
@@ -75,10 +75,17 @@ def cli_show(
     cluster.url on its own. That value does not count: without another one, the store is the
     embedded one.
 
-    Certificates, timeouts, auth.url, default_provider, verbose and no_more are kept for AIStore's
-    ais; this release does not use them.
+    AIS_CRT, AIS_CRT_KEY, AIS_CLIENT_CA and AIS_SKIP_VERIFY_CRT win over cluster.client_crt,
+    client_crt_key, client_ca_tls and skip_verify_crt; AIS_CONNECT_TIMEOUT and AIS_READ_TIMEOUT over
+    timeout.tcp_timeout and http_timeout; AIS_AUTHN_URL over auth.url, whose default is https with
+    AIS_USE_HTTPS=1. They are for stores on the network.
 
-    Fields (-o json): a list of property, value, origin (with --origin); with --path: path.
+    The token is the first of these that is set: AIS_AUTHN_TOKEN; the file AIS_AUTHN_TOKEN_FILE;
+    auth.token beside the settings. It is never shown.
+
+    default_provider is the provider of buckets that are named without one. verbose adds the class
+    of an error and its causes; AIS_DEBUG=1 the traceback. Help that is longer than the terminal
+    goes through AIS_PAGER, else PAGER, unless no_more is set.
 
     Examples:
       ais config cli show
@@ -96,8 +103,6 @@ def cli_set(
 
     All changes are made, or none. The file is made when it is first needed.
 
-    Fields (-o json): changed {key: {value, was}}.
-
     Examples:
       ais config cli set cluster.url=http://ais.example.com:8080
       ais config cli set no_color=true
@@ -109,8 +114,6 @@ def cli_reset(ctx: typer.Context) -> int:
     """Reset the settings of this command to the defaults.
 
     Contexts and aliases are among them. The file is not deleted but renamed to cli.json.bak.
-
-    Fields (-o json): path, saved.
 
     Examples:
       ais config cli reset
@@ -127,8 +130,6 @@ def reset(
     Works with a file that cannot be read, too. The file is not deleted but renamed to cli.json.bak;
     the configuration of the store is not touched.
 
-    Fields (-o json): path, saved.
-
     Examples:
       ais config reset
     """
@@ -141,8 +142,6 @@ def reset(
 
 def context_ls(ctx: typer.Context) -> int:
     """List the named stores.
-
-    Fields (-o json): a list of name, endpoint, current.
 
     Examples:
       ais config context ls
@@ -159,8 +158,6 @@ def context_set(
 ) -> int:
     """Give a store a name, or a name another store.
 
-    Fields (-o json): name, endpoint, was.
-
     Examples:
       ais config context set scratch file:///mnt/scratch/ais
       ais ls --context scratch
@@ -173,8 +170,6 @@ def context_use(ctx: typer.Context, name: NameArgument) -> int:
 
     Flags and environment (AIS_ENDPOINT, AIS_CONTEXT, AIS_HOME) still win.
 
-    Fields (-o json): name, endpoint.
-
     Examples:
       ais config context use scratch
     """
@@ -183,8 +178,6 @@ def context_use(ctx: typer.Context, name: NameArgument) -> int:
 
 def context_rm(ctx: typer.Context, name: NameArgument) -> int:
     """Forget the name of a store; the store stays as it is.
-
-    Fields (-o json): name, was_current.
 
     Examples:
       ais config context rm scratch

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.get_batch import GetBatchRequest, run_get_batch
+from aiscli.actions.batches.get_batch import GetBatchRequest, run_get_batch
+from aiscli.actions.batches.retry import RETRIES_DEFAULT
 from aiscli.commands.options import (
     ListOption,
     PrefixOption,
@@ -22,7 +23,8 @@ from aiscore.model.objects import Selection
 __all__ = ["get_batch", "ml_get_batch"]
 
 SpecOption = Annotated[
-    str | None, typer.Option("--spec", "-f", metavar="SPEC", help="JSON: a file, the text, or -.")
+    str | None,
+    typer.Option("--spec", "-f", metavar="SPEC", help="JSON or YAML: a file, the text, or -."),
 ]
 StreamingOption = Annotated[
     bool | None,
@@ -37,6 +39,9 @@ ContinueOption = Annotated[
 OmitOption = Annotated[
     bool | None,
     typer.Option("--omit-src-bck/--no-omit-src-bck", help="Member names without the bucket."),
+]
+RetriesOption = Annotated[
+    int, typer.Option("--retries", metavar="N", help="Times to try again when the store is busy.")
 ]
 
 
@@ -75,6 +80,7 @@ def get_batch(
     length: Annotated[
         str | None, typer.Option("--length", metavar="SIZE", help="Bytes of every entry.")
     ] = None,
+    retries: RetriesOption = RETRIES_DEFAULT,
     yes: YesOption = False,
 ) -> int:
     """Fetch many objects, files of shards, or ranges in one request.
@@ -84,9 +90,6 @@ def get_batch(
 
     -o is the output here: an archive file whose extension picks the format, a directory (with a
     slash at the end) to extract to, or - for standard output. For data about the batch use --json.
-
-    Fields (--json): output, format, objects, missing, size, seconds, entries [{bucket, name,
-    archpath, member, size, status, error}].
 
     Examples:
       ais get-batch ais://images a.jpg b.jpg -o batch.tar
@@ -111,6 +114,7 @@ def get_batch(
         split=split,
         start=read_size(start, "--start", context) or 0,
         length=read_size(length, "--length", context) or 0,
+        retries=retries,
         assume_yes=yes,
     )
     return run_get_batch(context, request)
@@ -130,6 +134,7 @@ def ml_get_batch(
     streaming: StreamingOption = False,
     cont_on_err: ContinueOption = None,
     omit_src_bck: OmitOption = None,
+    retries: RetriesOption = RETRIES_DEFAULT,
     non_verbose: Annotated[
         bool, typer.Option("--non-verbose", "--nv", "-nv", help="No message.")
     ] = False,
@@ -138,8 +143,6 @@ def ml_get_batch(
     """Fetch a batch into an archive (upstream's form).
 
     The destination comes last; its extension picks the format. See also: ais get-batch.
-
-    Fields (-o json): as get-batch.
 
     Examples:
       ais ml get-batch ais://images batch.tar --list a.jpg,b.jpg
@@ -174,6 +177,7 @@ def ml_get_batch(
         streaming=streaming,
         cont_on_err=cont_on_err,
         only_obj_name=omit_src_bck,
+        retries=retries,
         assume_yes=yes,
         quiet=non_verbose,
         asks_to_overwrite=True,

@@ -4,25 +4,29 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.get import CatRequest, GetRequest, run_cat, run_get
 from aiscli.actions.objects import (
-    DeleteRequest,
     PromoteRequest,
     RenameObjectRequest,
     SetCustomRequest,
     ShowRequest,
-    run_delete,
     run_promote,
     run_rename_object,
     run_set_custom,
     run_show,
 )
-from aiscli.actions.put import PutRequest, run_put
-from aiscli.actions.sources import SourceRequest
+from aiscli.actions.transfers.concat import run_cat_all
+from aiscli.actions.transfers.delete import DeleteRequest, run_delete
+from aiscli.actions.transfers.expected import read_expected
+from aiscli.actions.transfers.filter import NameFilter
+from aiscli.actions.transfers.get import CatRequest, GetRequest, run_get
+from aiscli.actions.transfers.put import PutRequest, run_put
+from aiscli.actions.transfers.sources import SourceRequest
 from aiscli.commands.options import (
     ArchmimeOption,
     ContinueOption,
     DryRunOption,
+    ExcludeOption,
+    IncludeOption,
     ListOption,
     ObjectArgument,
     PrefixOption,
@@ -80,6 +84,8 @@ def get(
     template: TemplateOption = None,
     prefix: PrefixOption = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole bucket.")] = False,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     offset: OffsetOption = None,
     length: LengthOption = None,
     checksum: VerifyOption = False,
@@ -94,6 +100,20 @@ def get(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", help="Objects at most; 0 is all.")
     ] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Fetch files that are there and equal, too.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            "--continue/--no-continue",
+            help="Go on with large objects that an earlier run began.",
+        ),
+    ] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Check what arrives by its checksum.")
+    ] = True,
     workers: WorkersOption = None,
     cont_on_err: ContinueOption = False,
     yes: YesOption = False,
@@ -101,15 +121,19 @@ def get(
 ) -> int:
     """Download objects, ranges, or files of shards.
 
-    A file appears when it is complete, never in part. Many objects keep their paths below DIR; a
-    name that would lie outside of it is refused. /dev/null reads and discards.
+    A file appears when it is complete and has the object's checksum, never in part; of 8MiB and
+    more, what arrived before an interruption is kept beside it, and the next run goes on from there.
+    Many objects keep their paths below DIR; a name that would lie outside of it is refused, a file
+    that is there with the same size and checksum is left alone. /dev/null reads and discards.
 
-    Fields (-o json): bucket, name, file, size; for many objects a list of these with error.
+    In names behind the bucket and in --include and --exclude, * and ? stop at a slash, ** does not;
+    a single * at the end of a name stands for any rest. A GLOB without slash counts at any depth.
 
     Examples:
       ais get ais://images/cat.jpg
       ais get ais://shards/train-000.tar --archpath a/0.jpg -
       ais get ais://images --prefix train/ ./data
+      ais get 'ais://images/train/*.jpg' ./data --exclude 'tmp*'
       ais get ais://images/big.bin part --offset 1MiB --length 64KiB
     """
     selection = make_selection(names, template, prefix, everything=everything)
@@ -117,6 +141,7 @@ def get(
         source=parse_target(source),
         destination=destination,
         selection=selection,
+        names=NameFilter(include or (), exclude or ()),
         options=GetOptions(
             byte_range=read_range(offset, length, CliContext.of(ctx)),
             archpath=archpath,
@@ -131,14 +156,19 @@ def get(
         cont_on_err=cont_on_err,
         assume_yes=yes,
         show_progress=progress,
-        **({} if workers is None else {"workers": workers}),
+        overwrite=overwrite,
+        resume=resume,
+        verify=verify,
+        workers=workers,
     )
     return run_get(CliContext.of(ctx), request)
 
 
 def cat(
     ctx: typer.Context,
-    source: ObjectArgument,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="BUCKET/OBJECT", help="Objects, or SHARD/FILE.")
+    ],
     offset: OffsetOption = None,
     length: LengthOption = None,
     checksum: VerifyOption = False,
@@ -146,25 +176,25 @@ def cat(
     archmime: ArchmimeOption = None,
     force: Annotated[bool, typer.Option("--force", "-f", hidden=True)] = False,
 ) -> int:
-    """Write an object to standard output.
+    """Write objects to standard output.
 
-    Nothing but the content is written, whatever --output says.
+    Nothing but the content is written, whatever --output says. Several are written behind each
+    other, and the options are for each of them; the first that cannot be read ends it.
 
     Examples:
       ais cat ais://texts/readme.md
       ais cat ais://shards/train-000.tar/a/0.cls
+      ais cat ais://logs/a.txt ais://logs/b.txt --length 1KiB
     """
     context = CliContext.of(ctx)
-    request = CatRequest(
-        object=parse_object(source),
-        options=GetOptions(
-            byte_range=read_range(offset, length, context),
-            archpath=archpath,
-            archmime=read_archmime(archmime),
-            verify_checksum=checksum,
-        ),
+    options = GetOptions(
+        byte_range=read_range(offset, length, context),
+        archpath=archpath,
+        archmime=read_archmime(archmime),
+        verify_checksum=checksum,
     )
-    return run_cat(context, request)
+    requests = [CatRequest(object=parse_object(text), options=options) for text in sources]
+    return run_cat_all(context, requests)
 
 
 def _checksum_option(name: str) -> object:
@@ -188,6 +218,8 @@ def put(
     ] = False,
     names: ListOption = None,
     template: TemplateOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     md5: Annotated[str | None, _checksum_option("md5")] = None,
     crc32c: Annotated[str | None, _checksum_option("crc32c")] = None,
     sha256: Annotated[str | None, _checksum_option("sha256")] = None,
@@ -209,14 +241,15 @@ def put(
 ) -> int:
     """Upload files, directories, or standard input.
 
-    Names are relative to the directory; quote a PATTERN, or the shell expands it.
-
-    Fields (-o json): file, bucket, name, size; for many files a list of these with error.
+    Names are relative to the directory; quote a PATTERN, or the shell expands it. Of many files,
+    those whose objects are there with the same size and checksum are left alone, unless --skip-vc is
+    given. A file that changes while it is sent is not stored.
 
     Examples:
       ais put cat.jpg ais://images
       ais put ./data ais://images/train/ --recursive
       ais put './data/*.jpg' ais://images --dry-run
+      ais put ./data ais://images -r --exclude '.git/' --exclude '*.tmp'
       echo hello | ais put - ais://texts/hello
     """
     given = {
@@ -236,7 +269,8 @@ def put(
             include_source_dir=include_src_dir,
         ),
         target=parse_target(target),
-        checksum=_read_checksum(given),
+        names=NameFilter(include or (), exclude or ()),
+        checksum=_read_checksum(given, source),
         compute_checksum=compute_checksum,
         skip_same=not skip_vc,
         append=append,
@@ -244,7 +278,7 @@ def put(
         dry_run=dry_run,
         assume_yes=yes,
         show_progress=progress,
-        **({} if workers is None else {"workers": workers}),
+        workers=workers,
     )
     return run_put(CliContext.of(ctx), request)
 
@@ -259,6 +293,8 @@ def rm(
     template: TemplateOption = None,
     prefix: PrefixOption = None,
     everything: Annotated[bool, typer.Option("--all", help="All objects of the bucket.")] = False,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     exact: ExactOption = False,
     ignore_error: Annotated[
         bool, typer.Option("--ignore-error", help="An object that does not exist is no error.")
@@ -272,18 +308,18 @@ def rm(
     """Delete objects.
 
     A name that is no object but begins names of objects is a prefix: that is said, and asked,
-    before anything is deleted. --all asks, too.
-
-    Fields (-o json): a list of bucket, deleted, name, missing.
+    before anything is deleted. --all and patterns ask, too; see ais get --help for patterns.
 
     Examples:
       ais rm ais://images/cat.jpg
       ais rm ais://images --prefix old/ --dry-run
+      ais rm 'ais://images/train/*.tmp'
       ais rm ais://shards --template 'shard-{00..09}.tar'
     """
     request = DeleteRequest(
         targets=tuple(parse_target(text) for text in targets),
         selection=make_selection(names, template, prefix, everything=everything),
+        names=NameFilter(include or (), exclude or ()),
         exact=exact or non_recursive,
         assume_yes=yes,
         dry_run=dry_run,
@@ -300,8 +336,6 @@ def mv(
     ],
 ) -> int:
     """Give an object another name in its bucket.
-
-    Fields (-o json): bucket, name, new_name.
 
     Examples:
       ais object mv ais://images/cat.jpg dog.jpg
@@ -342,8 +376,6 @@ def promote(
 ) -> int:
     """Take files of the store's host into a bucket.
 
-    Fields (-o json): source, bucket, objects, size, skipped.
-
     Examples:
       ais object promote /data/train ais://images/train --recursive
     """
@@ -371,8 +403,6 @@ def set_custom(
 ) -> int:
     """Set custom metadata of an object.
 
-    Fields (-o json): bucket, name, custom.
-
     Examples:
       ais object set-custom ais://images/cat.jpg label=cat split=train
     """
@@ -393,9 +423,6 @@ def show(
 ) -> int:
     """Show the properties of an object.
 
-    Fields (-o json): bucket, name, size, checksum {type, value}, version, atime, last_modified,
-    etag, custom, location, copies, chunks.
-
     Examples:
       ais show object ais://images/cat.jpg
       ais object show ais://images/cat.jpg --props all
@@ -404,13 +431,13 @@ def show(
     return run_show(CliContext.of(ctx), ShowRequest(object=parse_object(source), props=chosen))
 
 
-def _read_checksum(given: dict[str, str | None]) -> Checksum | None:
+def _read_checksum(given: dict[str, str | None], source: str) -> Checksum | None:
     found = [(kind, value) for kind, value in given.items() if value is not None]
     if len(found) > 1:
         raise InvalidArgumentError(
             f"flags {' and '.join(f'--{kind}' for kind, _ in found)} are mutually exclusive"
         )
-    return Checksum.parse(*found[0]) if found else None
+    return read_expected(*found[0], source) if found else None
 
 
 def _read_custom(words: list[str]) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Options and arguments that several commands share, and those that all commands have."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from aiscli.context import CliContext
+from aiscli.output.base import Column
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.archive import ArchiveFormat, ArchiveMode
 from aiscore.model.byterange import ByteRange
@@ -12,14 +14,19 @@ from aiscore.model.objects import Selection
 from aiscore.model.units import Units, parse_size
 
 __all__ = [
+    "SUBSTITUTES",
     "ArchmimeOption",
     "BucketArgument",
     "ContinueOption",
+    "CountOption",
     "DryRunOption",
+    "ExcludeOption",
+    "IncludeOption",
     "ListOption",
     "ObjectArgument",
     "PrefixOption",
     "ProgressOption",
+    "RefreshOption",
     "TemplateOption",
     "WorkersOption",
     "YesOption",
@@ -51,6 +58,14 @@ TemplateOption = Annotated[
 PrefixOption = Annotated[
     str | None, typer.Option("--prefix", metavar="PREFIX", help="Names that start with it.")
 ]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only names that match; repeatable."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="No names that match; repeatable."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to questions.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
@@ -68,22 +83,45 @@ ArchmimeOption = Annotated[
         "--archmime", metavar="FORMAT", help="Archive format when the name does not tell."
     ),
 ]
+RefreshOption = Annotated[
+    str | None,
+    typer.Option(
+        "--refresh", metavar="DURATION", help="Print again and again, until Ctrl-C: 10s, 1m."
+    ),
+]
+CountOption = Annotated[
+    int | None, typer.Option("--count", metavar="N", help="Print so often; every 5s by default.")
+]
+SUBSTITUTES = {"--output": "--output-format"}
+"""Spelling of a common option in a command that has another option of all its names."""
 
 
 def common(
     ctx: CliContext,
+    target: str,
     output_format: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, or csv."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT",
+            help="table, json, jsonl, csv, or yaml.",
+            show_default="table",
+        ),
     ] = None,
-    json_output: Annotated[
-        bool, typer.Option("--json", "-j", help="JSON instead of a table.")
-    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", "-j", help="Same as -o json.")] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="LIST", help="Fields to print, comma separated."),
+    ] = None,
     no_headers: Annotated[
         bool, typer.Option("--no-headers", "-H", help="Tables and CSV without header.")
     ] = False,
     units: Annotated[
-        str | None, typer.Option("--units", metavar="UNITS", help="Sizes as iec, si, or raw.")
+        str | None,
+        typer.Option(
+            "--units", metavar="UNITS", help="Sizes as iec, si, or raw.", show_default="iec"
+        ),
     ] = None,
     endpoint: Annotated[
         str | None,
@@ -96,10 +134,10 @@ def common(
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail instead.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
 ) -> None:
-    """Apply the options that every command has.
+    """Apply the options that every command has; `target` is `MODULE:FUNCTION` of the command.
 
     Raises:
-        InvalidArgumentError: unknown format or units, two formats, or two stores.
+        InvalidArgumentError: unknown format, column or units, two formats, or two stores.
         NotFoundError: unknown context.
     """
     if endpoint and context_name:
@@ -113,10 +151,17 @@ def common(
         context_name=context_name,
         output_format="json" if json_output else output_format,
         headers=not no_headers,
+        columns=() if columns is None else _read_columns(target, columns),
         units=read_units(units),
         no_input=no_input,
         no_color=no_color,
     )
+
+
+def _read_columns(target: str, text: str) -> Sequence[Column]:
+    from aiscli.output.fields import columns_of
+
+    return columns_of(target, text)
 
 
 def read_units(text: str | None) -> Units | None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aiscli.actions.search import SearchRequest, run_search
+from aiscli.actions.settings.search import SearchRequest, run_search
 from aiscli.context import CliContext
 
 __all__ = ["search"]
@@ -22,8 +22,6 @@ def search(
     """Find commands by words, or by what others call them.
 
     With several words, all have to match. Exit 3 when nothing is found.
-
-    Fields (-o json): a list of command, help.
 
     Examples:
       ais search copy

@@ -42,8 +42,6 @@ def validate(
     Every byte is read and compared with its checksum; without a bucket the index and the disks are
     compared, too. Exit 11 when something is wrong.
 
-    Fields (-o json): bucket, prefix, objects, pieces, size, faults [{kind, name, detail}].
-
     Examples:
       ais scrub
       ais storage validate ais://images --prefix train/ -o json
@@ -60,8 +58,6 @@ def mountpath_show(
 ) -> int:
     """Show mountpaths.
 
-    Fields (-o json): a list of path, used_percent, used, available, total, pieces, state.
-
     Examples:
       ais storage mountpath show
     """
@@ -77,8 +73,6 @@ def mountpath_attach(
 
     It must exist, be empty, and not nest with another mountpath.
 
-    Fields (-o json): a list of path, action.
-
     Examples:
       ais storage mountpath attach /mnt/disk2
     """
@@ -91,8 +85,6 @@ def mountpath_detach(ctx: typer.Context, paths: PathsArgument, yes: YesOption = 
     """Empty a mountpath and forget it.
 
     What lies on it is moved to the others first.
-
-    Fields (-o json): a list of path, action.
 
     Examples:
       ais storage mountpath detach /mnt/disk2 --yes
@@ -109,8 +101,6 @@ def mountpath_detach(ctx: typer.Context, paths: PathsArgument, yes: YesOption = 
 def mountpath_enable(ctx: typer.Context, paths: PathsArgument) -> int:
     """Use a disabled mountpath again.
 
-    Fields (-o json): a list of path, action.
-
     Examples:
       ais storage mountpath enable /mnt/disk2
     """
@@ -123,8 +113,6 @@ def mountpath_disable(ctx: typer.Context, paths: PathsArgument, yes: YesOption =
     """Neither read nor write a mountpath.
 
     What lies on it cannot be read until it is enabled again.
-
-    Fields (-o json): a list of path, action.
 
     Examples:
       ais storage mountpath disable /mnt/disk2 --yes

@@ -13,9 +13,9 @@ __all__ = ["version"]
 def version(ctx: typer.Context) -> int:
     """Print the version.
 
-    Fields (-o json): version.
-
+    Examples:
       ais version
+      ais version -o json
     """
     CliContext.of(ctx).output.item({"version": __version__}, version_line())
     return ExitCode.OK

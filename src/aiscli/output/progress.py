@@ -1,5 +1,6 @@
 """Progress on a terminal; nothing at all anywhere else."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ Advance = Callable[[int, int], None]
 @contextmanager
 def progress(label: str, *, enabled: bool, total_size: int | None = None) -> Iterator[Advance]:
     """Show objects and bytes done; gives `advance(objects, size)`. No total: counters and rate."""
-    if not enabled or not sys.stderr.isatty():
+    if not enabled or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield _ignore
         return
     from rich.console import Console  # noqa: TID251

@@ -47,7 +47,7 @@ class Prompter:
             word = answer.strip().lower()
             if word in _YES:
                 return True
-            if not answer:
+            if not answer and self._stdin.isatty():
                 self._output.prompt("\n")
             if word in _NO:
                 break
@@ -66,7 +66,7 @@ class Prompter:
             answer = self._stdin.readline()
             if answer.strip() == word:
                 return True
-            if not answer:
+            if not answer and self._stdin.isatty():
                 self._output.prompt("\n")
             if answer.strip().lower() in {"", "n", "no"}:
                 break

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, Self, TextIO
 
-from aiscli.output.text import align, printable, widths
+from aiscli.output.text import align, is_steady, printable, widths
 from aiscore.model.units import Units, format_size
 
-__all__ = ["Column", "Record", "RecordWriter", "dump_json", "open_writer"]
+__all__ = ["Column", "Record", "RecordWriter", "choose", "dump_json", "open_writer"]
 
 Record = Mapping[str, object]
 
@@ -48,6 +48,8 @@ class Column:
         value = record.get(self.field)
         if self.is_size and isinstance(value, int):
             return format_size(value, units)
+        if value is None and record.get("directory") is True:
+            return ""  # it has a name and nothing else; scripts of AIStore's take an empty cell
         return printable(_plain(value)) or "-"
 
 
@@ -71,20 +73,44 @@ def open_writer(
     headers: bool = True,
     units: Units = Units.IEC,
     color: bool = False,
+    chosen: Sequence[str] = (),
 ) -> RecordWriter:
-    """The writer of a format."""
+    """The writer of a format.
+
+    Args:
+        format_name: value of `Format`.
+        stream: where to.
+        columns: of tables and CSV, in order.
+        headers: of tables and CSV.
+        units: of sizes in tables.
+        color: of table headers.
+        chosen: fields of the other formats, in order; empty for all that a record has.
+    """
     if format_name == "json":
-        return _JsonWriter(stream)
+        return _JsonWriter(stream, chosen)
     if format_name == "jsonl":
-        return _JsonLinesWriter(stream)
+        return _JsonLinesWriter(stream, chosen)
+    if format_name == "yaml":
+        return _YamlWriter(stream, chosen)
     if format_name == "csv":
         return _CsvWriter(stream, columns, headers=headers)
     return _TableWriter(stream, columns, headers=headers, units=units, color=color)
 
 
 def dump_json(value: object, *, indent: int | None = None) -> str:
-    """JSON as the command prints it: UTF-8 kept, keys in the order of the documentation."""
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    """JSON as the command prints it: UTF-8 kept, keys in the order of the documentation.
+
+    What could steer a terminal is escaped, which JSON readers undo.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    if is_steady(text):
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def choose(record: Record, chosen: Sequence[str]) -> Record:
+    """`record` with the chosen fields only, in that order; one that it has not is None."""
+    return {field: record.get(field) for field in chosen} if chosen else record
 
 
 class _Writer:
@@ -102,28 +128,54 @@ class _Writer:
         self._stream.flush()
 
 
-class _JsonWriter(_Writer):
-    """An array; one record a line, so that `grep` and `diff` work on it too."""
+class _TreeWriter(_Writer):
+    """A format whose records have their fields with them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, chosen: Sequence[str]) -> None:
         super().__init__(stream)
-        self._count = 0
+        self._chosen = chosen
+        self._is_empty = True
 
     def page(self, records: Iterable[Record]) -> None:
         for record in records:
-            self._stream.write(",\n    " if self._count else "[\n    ")
-            self._stream.write(dump_json(record))
-            self._count += 1
+            self._write(choose(record, self._chosen))
+            self._is_empty = False
+
+    def _write(self, record: Record) -> None:
+        raise NotImplementedError
+
+
+class _JsonWriter(_TreeWriter):
+    """An array; one record a line, so that `grep` and `diff` work on it too."""
+
+    def _write(self, record: Record) -> None:
+        self._stream.write("[\n    " if self._is_empty else ",\n    ")
+        self._stream.write(dump_json(record))
 
     def close(self) -> None:
-        self._stream.write("\n]\n" if self._count else "[]\n")
+        self._stream.write("[]\n" if self._is_empty else "\n]\n")
         super().close()
 
 
-class _JsonLinesWriter(_Writer):
+class _JsonLinesWriter(_TreeWriter):
+    def _write(self, record: Record) -> None:
+        self._stream.write(f"{dump_json(record)}\n")
+
+
+class _YamlWriter(_TreeWriter):
+    """A sequence of mappings; written in pieces that together are one document."""
+
     def page(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self._stream.write(f"{dump_json(record)}\n")
+        from aiscli.output.yaml import iter_yaml
+
+        for piece in iter_yaml(choose(record, self._chosen) for record in records):
+            self._stream.write(piece)
+            self._is_empty = False
+
+    def close(self) -> None:
+        if self._is_empty:
+            self._stream.write("[]\n")
+        super().close()
 
 
 class _CsvWriter(_Writer):
@@ -131,12 +183,14 @@ class _CsvWriter(_Writer):
         super().__init__(stream)
         self._fields = [column.field for column in columns]
         self._csv = csv.writer(stream, lineterminator="\n")
+        # In a pipe a name is exact; on a terminal it must not steer.
+        self._text = (lambda value: printable(_plain(value))) if stream.isatty() else _plain
         if headers:
             self._csv.writerow(self._fields)
 
     def page(self, records: Iterable[Record]) -> None:
         self._csv.writerows(
-            [_plain(record.get(field)) for field in self._fields] for record in records
+            [self._text(record.get(field)) for field in self._fields] for record in records
         )
 
 
@@ -161,9 +215,6 @@ class _TableWriter(_Writer):
             self._widths = widths(rows, self._widths)
             self._header()
             self._stream.write("".join(f"{align(row, self._widths)}\n" for row in rows))
-
-    def close(self) -> None:
-        super().close()
 
     def _header(self) -> None:
         if not self._headers:

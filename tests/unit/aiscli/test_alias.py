@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiscli.actions.alias import SetAliasRequest
+from aiscli.actions.settings.alias import SetAliasRequest
 from aiscli.alias import effective_aliases, expand
 from aiscli.config import Setting, Settings
 from aiscli.tree import ALIASES
@@ -58,3 +58,32 @@ def test_names_that_cannot_be(name: str) -> None:
 )
 def test_one_word_or_many(words: tuple[str, ...], line: str) -> None:
     assert SetAliasRequest(name="x", words=words).line == line
+
+
+@pytest.mark.parametrize(
+    ("line", "given", "expected"),
+    [
+        ("cat ais://b/s-$1.tar", ["7"], ["cat", "ais://b/s-7.tar"]),
+        (
+            "cat ais://b/s-$1.tar",
+            ["7", "--offset", "1"],
+            ["cat", "ais://b/s-7.tar", "--offset", "1"],
+        ),
+        ("cp ais://$2 ais://$1", ["a", "b"], ["cp", "ais://b", "ais://a"]),
+        ("cp $1 $1", ["a"], ["cp", "a", "a"]),
+        ("rm $@ --yes", ["a", "b c"], ["rm", "a", "b c", "--yes"]),
+        ("rm $@", [], ["rm"]),
+        ("find ais://b --name '*$@*'", ["a", "b"], ["find", "ais://b", "--name", "*a b*"]),
+        ("ls $0 $x", ["a"], ["ls", "$0", "$x", "a"]),
+        ("cat $1", ["$2"], ["cat", "$2"]),
+    ],
+)
+def test_placeholders(line: str, given: list[str], expected: list[str]) -> None:
+    assert expand(["x", *given], settings(x=line)) == expected
+
+
+def test_a_missing_word_is_an_error_but_not_while_it_is_typed() -> None:
+    own = settings(x="cp ais://$1 ais://$2 --dry-run")
+    with pytest.raises(InvalidArgumentError, match="needs 2 arguments, found 1"):
+        expand(["x", "a"], own)
+    assert expand(["x", "a"], own, partial=True) == ["cp", "ais://a"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiscli.argv import Flag, normalise
+from aiscli.argv import Flag, drop_accepted, normalise
 from aiscore.errors import InvalidArgumentError
 
 FLAGS = [
@@ -55,3 +55,29 @@ def test_a_boolean_with_a_value_that_is_none_is_refused() -> None:
 
 def test_an_option_without_its_value_is_left_to_the_parser() -> None:
     assert normalise(["--limit"], FLAGS) == ["--limit"]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["a", "--wait", "b"], ["a", "b"]),
+        (["-wait", "--timeout", "1m", "a"], ["a"]),
+        (["--timeout=90s", "--refresh", "5", "--nv", "-nv", "-v"], []),
+        (["--wait=false", "a"], ["a"]),
+        (["--name", "--wait", "a"], ["--name", "--wait", "a"]),
+        (["--", "--wait"], ["--", "--wait"]),
+        (["--unknown", "--wait"], ["--unknown"]),
+        (["--silent", "-x", "--verbose"], ["-x", "--verbose"]),
+    ],
+)
+def test_flags_that_change_nothing_are_left_out(words: list[str], kept: list[str]) -> None:
+    flags = [Flag(("--name",), takes_value=True), Flag(("-x",)), Flag(("--verbose",))]
+    if "-v" in words:
+        flags.pop()
+    assert drop_accepted(words, flags) == kept
+
+
+@pytest.mark.parametrize("words", [["--timeout", "soon"], ["--timeout"], ["--refresh=x"]])
+def test_their_values_are_checked_all_the_same(words: list[str]) -> None:
+    with pytest.raises(InvalidArgumentError, match=words[0].partition("=")[0]):
+        drop_accepted(words, [])

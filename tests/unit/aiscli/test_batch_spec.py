@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aiscli.actions.batch_spec import parse_spec, plan_entries
+from aiscli.actions.batches.batch_spec import parse_spec, plan_entries
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef, Provider
@@ -107,11 +107,48 @@ def test_a_spec_may_be_the_list_alone() -> None:
     assert parse_spec('["a", "b"]').entries[1].name == "b"
 
 
-def test_yaml_is_refused_with_an_explanation() -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        "in:\n- objname: s.tar\n  archpath: m\n  start: 1\n  length: 2\n- t.tar/x\nmime: tgz\ncoer: true\n",
+        "{in: [{objname: s.tar, archpath: m, start: 1, length: 2}, t.tar/x], mime: tgz, coer: yes}",
+        (
+            '{"in": [{"objname": "s.tar", "archpath": "m", "start": 1, "length": 2}, "t.tar/x"],'
+            '"mime": "tgz", "coer": true}'
+        ),
+    ],
+)
+def test_yaml_says_the_same_as_json(document: str) -> None:
+    spec = parse_spec(document)
+    assert [tuple(entry) for entry in spec.entries] == [
+        ("s.tar", None, "m", None, 1, 2),
+        ("t.tar", None, "x", None, 0, 0),
+    ]
+    assert (spec.output_format, spec.cont_on_err) == (ArchiveFormat.TGZ, True)
+
+
+def test_yaml_that_is_a_list() -> None:
+    assert [entry.name for entry in parse_spec("- a\n- b\n").entries] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"),
+    [
+        ("a: [", "while parsing"),
+        ("in:\n- objname: 2026-01-01", "quote it"),
+        ("!!python/object/apply:os.getcwd []", "could not determine a constructor"),
+    ],
+)
+def test_what_is_wrong_with_yaml(document: str, hint: str) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
-        parse_spec("in:\n- objname: x\n")
-    assert raised.value.hint is not None
-    assert "YAML" in raised.value.hint
+        parse_spec(document)
+    assert hint in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("document", ["- " * 100_000, "{a: " * 100_000, "[" * 100_000 + "a: b"])
+def test_deep_nesting_is_refused(document: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="spec"):
+        parse_spec(document)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_names_of_the_command_line_itself(tmp_path: Path) -> None:
     with CliContext(load_settings({"AIS_CLI_CONFIG_DIR": str(tmp_path)})) as context:
         assert dict(candidates(["mi"], context)) == {"mine": "ais object get"}
         assert values(context, "mine", "--archr") == ["--archregx"]
-        assert values(context, "alias", "rm", "m") == ["mine"]
+        assert values(context, "alias", "rm", "m") == ["mine", "mpu"]
         assert values(context, "ls", "--context", "") == ["lab"]
         assert values(context, "config", "context", "use", "l") == ["lab"]
         assert all(v.endswith("=") for v in values(context, "config", "cli", "set", ""))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiscli.actions.localfile import atomic_file, confine
+from aiscli.actions.transfers.localfile import atomic_file, confine
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from aiscli.output import Column, Format, Output, OutputOptions
 from aiscli.output.prompt import Prompter
@@ -106,7 +107,7 @@ def test_an_unknown_format_names_the_known_ones() -> None:
         ("YES\n", True, ""),
         ("1\n", True, ""),
         ("n\n", False, "Operation canceled.\n"),
-        ("", False, "\nOperation canceled.\n"),
+        ("", False, "Operation canceled.\n"),
         ("\n", False, "Operation canceled.\n"),
         ("what\non\n", True, ""),
     ],
@@ -137,3 +138,111 @@ def test_a_question_does_not_spoil_a_machine_format() -> None:
     assert Prompter(output, io.StringIO("y\n")).confirm("Sure?")
     assert out.getvalue() == ""
     assert "Sure?" in err.getvalue()
+
+
+# yaml
+
+TRICKY = [
+    *("no", "y", "012", "0o17", "1e3", "1_000", "12:30", "2026-11-23", "1.2.3", "~", "null", ""),
+    *("a: b", "- a", "# x", " lead", "trail ", "\u00e9\U0001f600", "a\nb", "\x9b31m", "\u202ex"),
+    *("0x1F", ".5", "+1", "-", "=", "<<", "*a", "&a", "!t", "@x", "`", "%", "[x]", "{a}", "NaN"),
+    *("\x1b[2J", "\u2028", "a" * 300 + " b", "\x1b\U0001f600"),
+]
+
+
+def test_yaml_is_one_sequence_that_reads_back() -> None:
+    output, out, _ = make(OutputOptions(format=Format.YAML))
+    rows: list[dict[str, object]] = [{"s": text} for text in TRICKY]
+    rows += [{"n": 1, "f": 1.5, "b": True, "z": None, "d": {}, "l": [], "t": [{"a": [1]}]}]
+    with output.records(COLUMNS) as writer:
+        writer.page(rows[:7])
+        writer.page(rows[7:])
+    assert yaml.safe_load(out.getvalue()) == rows
+    assert "\x1b" not in out.getvalue()
+    assert "\u202e" not in out.getvalue()
+    assert "\u00e9\U0001f600" in out.getvalue()
+    assert out.getvalue().count("\n- ") == len(rows) - 1, "no string is folded into lines"
+
+
+@pytest.mark.parametrize("word", TRICKY[:12])
+def test_yaml_quotes_what_a_parser_could_take_for_something_else(word: str) -> None:
+    output, out, _ = make(OutputOptions(format=Format.YAML))
+    output.item({"value": word})
+    assert out.getvalue() == f"value: '{word}'\n"
+
+
+def test_yaml_has_no_aliases() -> None:
+    output, out, _ = make(OutputOptions(format=Format.YAML))
+    shared = {"a": 1}
+    output.table(COLUMNS, [{"x": shared, "y": shared}])
+    assert "&" not in out.getvalue()
+
+
+def test_yaml_without_records_is_an_empty_sequence() -> None:
+    output, out, _ = make(OutputOptions(format=Format.YAML))
+    output.table(COLUMNS, [])
+    assert yaml.safe_load(out.getvalue()) == []
+
+
+# machine formats on terminals, colours, widths
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "x\x9b31m", "\u202etxt", "a\x7f"])
+def test_json_escapes_what_could_steer_a_terminal(name: str) -> None:
+    output, out, _ = make(OutputOptions(format=Format.JSON))
+    output.table([Column("name")], [{"name": name}])
+    assert name not in out.getvalue()
+    assert json.loads(out.getvalue()) == [{"name": name}]
+
+
+def test_csv_is_exact_in_a_pipe_and_harmless_on_a_terminal() -> None:
+    row: dict[str, object] = {"name": "a\x1b[2J"}
+    output, out, _ = make(OutputOptions(format=Format.CSV, headers=False))
+    output.table([Column("name")], [row])
+    assert out.getvalue() == "a\x1b[2J\n"
+    screen = Terminal()
+    terminal = Output(OutputOptions(format=Format.CSV, headers=False), stdout=screen)
+    terminal.table([Column("name")], [row])
+    assert "\x1b" not in screen.getvalue()
+
+
+def test_wide_characters_are_aligned_by_their_columns() -> None:
+    output, out, _ = make(OutputOptions(headers=False))
+    output.table(COLUMNS, [{"name": "\u540d\u524d", "size": 1}, {"name": "abcdef", "size": 1}])
+    assert out.getvalue() == "\u540d\u524d    1B\nabcdef  1B\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "is_colored"),
+    [
+        (OutputOptions(), {}, True),
+        (OutputOptions(color=False), {}, False),
+        (OutputOptions(color=False), {"FORCE_COLOR": "1"}, False),
+        (OutputOptions(), {"FORCE_COLOR": "0"}, True),
+    ],
+)
+def test_colours_on_a_terminal(
+    options: OutputOptions,
+    environment: dict[str, str],
+    is_colored: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    screen = Terminal()
+    Output(options, stdout=screen, stderr=screen).error("e")
+    assert ("\x1b[" in screen.getvalue()) == is_colored
+
+
+def test_colours_in_a_pipe_are_forced_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, is_colored in (("", False), ("0", False), ("1", True)):
+        monkeypatch.setenv("FORCE_COLOR", value)
+        output, _, err = make(OutputOptions())
+        output.error("e")
+        assert ("\x1b[" in err.getvalue()) == is_colored

@@ -1,0 +1,1 @@
+"""GetBatch: requests from flags and files, and what is made of the answer."""

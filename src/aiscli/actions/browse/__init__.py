@@ -1,0 +1,1 @@
+"""Looking at what there is: ls, du, find, tree, diff, stat."""

@@ -1,0 +1,1 @@
+"""The command itself: settings, aliases, completion, search, doctor."""

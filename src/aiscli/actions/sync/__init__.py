@@ -1,0 +1,1 @@
+"""`sync`: a plan out of two listings, then its execution."""

@@ -1,0 +1,1 @@
+"""Moving bytes between this machine and buckets: put, get, rm, and what they share."""

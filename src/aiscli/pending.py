@@ -1,0 +1,202 @@
+"""Commands that are known and do not work yet: one table, which `aiscli.tree` adds to the tree.
+
+They stand in the help of their groups, marked; completion leaves them out. Whatever their
+arguments, they answer that they are not available, and what to do instead where there is
+something. A command that begins to work leaves this table and nothing else changes.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+__all__ = ["GROUPS", "MARK", "PENDING", "Pending"]
+
+MARK = "(not available yet)"
+"""Behind the help line of everything that is in this table."""
+
+
+class Pending(NamedTuple):
+    """A command that does not work yet.
+
+    Attributes:
+        help: what it will do.
+        instead: what to do instead; "" where there is nothing.
+        function: of `aiscli.commands.pending`, what answers.
+    """
+
+    help: str
+    instead: str = ""
+    function: str = "pending"
+
+
+_ALWAYS_WHOLE = "a store of one node needs none"
+_NO_BACKEND = "buckets of other providers come with their backends; ais:// buckets hold all objects"
+_EVICT = Pending("Drop the local copies of remote objects.", _NO_BACKEND, "evict")
+_PREFETCH = Pending("Fetch remote objects ahead of use.", _NO_BACKEND, "prefetch")
+_RECHUNK = Pending(
+    "Store objects in chunks of another size.",
+    "set chunks.objsize_limit and chunks.chunk_size for objects that are yet to come: "
+    "ais bucket props set",
+)
+_UPLOAD = "ais put stores an object of any size with one command"
+_BLOB = Pending("Fetch large remote objects in chunks.", "use: ais get")
+_DOWNLOAD = Pending(
+    "Fetch URLs into a bucket.", "pipe it: curl -L URL | ais put - ais://BUCKET/NAME"
+)
+_DSORT = Pending("Sort or shuffle shards.")
+_LOG = "an embedded store writes no log; AIS_DEBUG=1 shows the traceback of an error"
+_AUTH = "an embedded store has no users: who may read its directory may use it"
+_CONFIG_NODE = "an embedded store has one configuration: ais config cluster"
+_COUNTERS = "see the disks with: ais performance capacity"
+
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "advanced": "What is seldom needed.",
+        "auth": "Users, roles, and tokens.",
+        "auth add": "Add users, roles, and clusters.",
+        "auth rm": "Remove users, roles, clusters, and tokens.",
+        "auth set": "Change users, roles, clusters, and settings.",
+        "auth show": "Show users, roles, clusters, and tokens.",
+        "bucket shard-index": "Indexes of shards.",
+        "cluster add-remove-nodes": "Membership of nodes.",
+        "etl": "Transform objects where they are.",
+        "job rm": "Forget finished jobs.",
+        "log": "Logs of the nodes.",
+        "nbi": "Inventories of buckets.",
+        "object multipart-upload": "Upload an object in parts.",
+        "show auth": "Show users, roles, clusters, and tokens.",
+        "tls": "Certificates of the nodes.",
+    }
+)
+"""Groups that only such commands make up: what they are about."""
+
+_AUTH_SHOW = {
+    "cluster": Pending("Show clusters."),
+    "config": Pending("Show the settings of the token service."),
+    "jwks": Pending("Show the public keys of the token service."),
+    "oidc": Pending("Show the discovery document of the token service."),
+    "public-key": Pending("Show the public key of the token service."),
+    "role": Pending("Show roles."),
+    "token": Pending("Show what a token says, never the token."),
+    "user": Pending("Show users."),
+}
+
+PENDING: Mapping[str, Pending] = MappingProxyType(
+    {
+        "advanced check-lock": Pending("Show whether an object is locked."),
+        "advanced disable-backend": Pending("Stop using a provider.", _NO_BACKEND),
+        "advanced enable-backend": Pending("Use a provider again.", _NO_BACKEND),
+        "advanced preload": Pending("Read metadata ahead of use."),
+        "advanced random-mountpath": Pending(
+            "Print one of the mountpaths.", "see all: ais storage mountpath show"
+        ),
+        "advanced random-node": Pending("Print one of the nodes.", "see all: ais show cluster"),
+        "advanced remove-from-smap": Pending("Forget a node.", _ALWAYS_WHOLE),
+        "advanced rotate-logs": Pending("Begin new log files.", _LOG),
+        "auth add cluster": Pending("Register a cluster.", _AUTH),
+        "auth add role": Pending("Add a role.", _AUTH),
+        "auth add user": Pending("Add a user.", _AUTH),
+        "auth login": Pending("Log in, and keep the token.", _AUTH),
+        "auth logout": Pending("Log out, and forget the token.", _AUTH),
+        "auth rm cluster": Pending("Forget a cluster.", _AUTH),
+        "auth rm role": Pending("Remove a role.", _AUTH),
+        "auth rm token": Pending("Revoke a token.", _AUTH),
+        "auth rm user": Pending("Remove a user.", _AUTH),
+        "auth rotate-key": Pending("Sign tokens with a new key.", _AUTH),
+        "auth set cluster": Pending("Change a cluster.", _AUTH),
+        "auth set config": Pending("Change the settings of the token service.", _AUTH),
+        "auth set role": Pending("Change a role.", _AUTH),
+        "auth set user": Pending("Change a user.", _AUTH),
+        "auth whoami": Pending("Show who the token says you are.", _AUTH),
+        "bucket etl": Pending("Transform a bucket into another."),
+        "bucket evict": _EVICT,
+        "bucket rechunk": _RECHUNK,
+        "bucket shard-index build": Pending(
+            "Index the shards of a bucket.", "shards are indexed when they are first read"
+        ),
+        "bucket shard-index summary": Pending("Count shards that are indexed."),
+        "cluster add-remove-nodes decommission": Pending("Remove a node for good.", _ALWAYS_WHOLE),
+        "cluster add-remove-nodes join": Pending("Add a node.", _ALWAYS_WHOLE),
+        "cluster add-remove-nodes shutdown": Pending("Stop a node.", _ALWAYS_WHOLE),
+        "cluster add-remove-nodes start-maintenance": Pending("Take a node out.", _ALWAYS_WHOLE),
+        "cluster add-remove-nodes stop-maintenance": Pending("Take it back.", _ALWAYS_WHOLE),
+        "cluster dashboard": Pending("Show health and load.", "see: ais show cluster, ais doctor"),
+        "cluster decommission": Pending("Stop all nodes for good.", _ALWAYS_WHOLE),
+        "cluster download-logs": Pending("Fetch the logs of all nodes.", _LOG),
+        "cluster drop-lcache": Pending("Forget cached metadata of objects."),
+        "cluster reload-backend-creds": Pending("Read credentials again.", _NO_BACKEND),
+        "cluster remote-attach": Pending("Attach another cluster."),
+        "cluster remote-detach": Pending("Detach another cluster."),
+        "cluster reset-stats": Pending("Begin to count anew."),
+        "cluster set-primary": Pending("Choose the primary node.", _ALWAYS_WHOLE),
+        "cluster shutdown": Pending("Stop all nodes.", "an embedded store is not running"),
+        "config node": Pending("Show or change a node's settings.", _CONFIG_NODE),
+        "etl bucket": Pending("Transform a bucket into another."),
+        "etl init": Pending("Define a transformation."),
+        "etl inspect": Pending("Try a transformation."),
+        "etl object": Pending("Transform an object."),
+        "etl rm": Pending("Remove a transformation."),
+        "etl show": Pending("Show transformations."),
+        "etl start": Pending("Start a transformation."),
+        "etl stop": Pending("Stop a transformation."),
+        "etl view-logs": Pending("Show what a transformation wrote."),
+        "job rm download": Pending("Forget finished downloads."),
+        "job rm dsort": Pending("Forget finished sorts."),
+        "job start blob-download": _BLOB,
+        "job start cleanup": Pending(
+            "Remove what deleted objects left.", "see what is wrong: ais storage validate"
+        ),
+        "job start download": _DOWNLOAD,
+        "job start dsort": _DSORT,
+        "job start ec-encode": Pending("Protect a bucket by erasure coding."),
+        "job start etl": Pending("Transform objects."),
+        "job start lru": Pending("Evict what was not used for long.", "delete with: ais rm"),
+        "job start mirror": Pending("Keep copies on several disks."),
+        "job start prefetch": _PREFETCH,
+        "job start rechunk": _RECHUNK,
+        "job start warm-up-metadata": Pending("Read metadata ahead of use."),
+        "log get": Pending("Fetch the log of a node.", _LOG),
+        "log show": Pending("Show the log of a node.", _LOG),
+        "nbi create": Pending("Take the inventory of a bucket.", "use: ais ls BUCKET -o jsonl"),
+        "nbi rm": Pending("Remove an inventory."),
+        "nbi show": Pending("Show inventories."),
+        "object etl": Pending("Transform an object."),
+        "object evict": _EVICT,
+        "object multipart-upload abort": Pending("Drop an upload and its parts.", _UPLOAD),
+        "object multipart-upload complete": Pending("Make the object of its parts.", _UPLOAD),
+        "object multipart-upload create": Pending("Begin an upload.", _UPLOAD),
+        "object multipart-upload put-part": Pending("Upload a part.", _UPLOAD),
+        "object prefetch": _PREFETCH,
+        "performance counters": Pending("Show counters.", _COUNTERS),
+        "performance disk": Pending("Show the load of disks.", _COUNTERS),
+        "performance intra-data": Pending("Show the traffic between nodes.", _ALWAYS_WHOLE),
+        "performance latency": Pending("Show latencies.", _COUNTERS),
+        "performance throughput": Pending("Show throughput.", _COUNTERS),
+        "remote-cluster": Pending("Show attached clusters."),
+        "resume": Pending("Go on with an interrupted transfer."),
+        "run": Pending("Run many commands of a file.", "use a shell loop, or xargs -P"),
+        "show dashboard": Pending("Show health and load.", "see: ais show cluster, ais doctor"),
+        "show etl": Pending("Show transformations."),
+        "show log": Pending("Show the log of a node.", _LOG),
+        "show nbi": Pending("Show inventories."),
+        "show remote-cluster": Pending("Show attached clusters."),
+        "show storage disk": Pending("Show the load of disks.", _COUNTERS),
+        "show tls": Pending("Show the certificate of a node."),
+        "storage cleanup": Pending(
+            "Remove what deleted objects left.", "see what is wrong: ais storage validate"
+        ),
+        "storage disk": Pending("Show the load of disks.", _COUNTERS),
+        "storage mountpath fshc": Pending("Check a disk.", "use: ais storage validate"),
+        "storage mountpath rescan-disks": Pending("Look for the disks of a mountpath anew."),
+        "tls load-certificate": Pending("Load the certificate anew."),
+        "tls show": Pending("Show the certificate of a node."),
+        "tls validate-certificates": Pending("Compare the certificates of all nodes."),
+        **{
+            f"auth show {name}": entry._replace(instead=_AUTH) for name, entry in _AUTH_SHOW.items()
+        },
+        **{
+            f"show auth {name}": entry._replace(instead=_AUTH) for name, entry in _AUTH_SHOW.items()
+        },
+    }
+)
+"""Path -> command."""
