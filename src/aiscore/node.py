@@ -14,6 +14,11 @@ class Node:
         self.home = home
         self.store = Store(home)
 
+    @property
+    def home_id(self) -> str:
+        """Id of the home: it stays with the data, whoever opens it."""
+        return self.store.home_id
+
     def close(self) -> None:
         """Close everything; safe to repeat."""
         self.store.close()

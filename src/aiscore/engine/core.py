@@ -6,17 +6,16 @@ import os
 import secrets
 import time
 import weakref
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from threading import Lock
 from typing import TypeVar
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.buffers import Buffers
+from aiscore.model.counters import Counters
 from aiscore.engine.fileio import Files, OsFiles, storage_error
 from aiscore.engine.garbage import Garbage
 from aiscore.engine.index.buckets import BucketRow, find_bucket
@@ -78,8 +77,7 @@ class Core:
             raise InvalidArgumentError(f'home "{home}" is invalid: expected an absolute path')
         self.home = home
         self.files: Files = OsFiles() if files is None else files
-        self.counters: Counter[str] = Counter()
-        self._count_lock = Lock()
+        self.counters = Counters()
         self.buffers = Buffers()
         self.shard_indexes = ShardCache()
         self.open_shards = OpenShards()
@@ -142,7 +140,7 @@ class Core:
         found: ClusterConfig | None = cache.get(_CONFIG_KEY)
         if found is None:
             row = connection.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-            found = cache[_CONFIG_KEY] = _decode_config(row[0] if row else "{}")
+            found = cache[_CONFIG_KEY] = _decode_config(row[0] if row else "{}", self.home_id)
         return found
 
     def set_config(self, changes: Mapping[str, str]) -> ClusterConfig:
@@ -186,9 +184,7 @@ class Core:
 
     def count(self, **amounts: int) -> None:
         """Add to counters; "_" in a keyword stands for the "." of the counter's name."""
-        with self._count_lock:
-            for name, amount in amounts.items():
-                self.counters[name.replace("_", ".")] += amount
+        self.counters.add({name.replace("_", "."): amount for name, amount in amounts.items()})
 
     def touch(self, row: ObjectRow) -> None:
         """Note an access; written back in bulk, and only when the last one is `ATIME_GRANULARITY_NS` old."""
@@ -329,9 +325,9 @@ class Core:
         self.garbage.reset_after_fork()
         self._touched = {}
         self._new_indexes = []
-        self._count_lock = Lock()
         for part in (
             self.buffers,
+            self.counters,
             self.shard_indexes,
             self.open_shards,
             self.unpacked,
@@ -381,8 +377,8 @@ class Core:
 
 
 @lru_cache(maxsize=16)
-def _decode_config(text: str) -> ClusterConfig:
-    return from_wire(ClusterConfig, json.loads(text))
+def _decode_config(text: str, home_id: str) -> ClusterConfig:
+    return replace(from_wire(ClusterConfig, json.loads(text)), uuid=home_id)
 
 
 def _after_fork_in_child() -> None:

@@ -8,6 +8,7 @@ from aiscore.engine.batch.spool import SpooledEntries
 from aiscore.engine.batch.stream import EntryStream
 from aiscore.engine.bodyspool import BodySpool
 from aiscore.engine.core import Core
+from aiscore.model.counters import Counters
 from aiscore.engine.fileio import Files
 from aiscore.engine.index import buckets as bucket_index
 from aiscore.engine.objectwriter import ObjectWriter, admit_put
@@ -320,6 +321,15 @@ class Store:
         """Count work of an on-demand job; its id."""
         return self.core.xactions.record_use(kind, bucket, objects, size)
 
+    @property
+    def tally(self) -> Counters:
+        """What this process counts with."""
+        return self.core.counters
+
     def counters(self) -> Mapping[str, int]:
-        """Counters of this process."""
-        return dict(self.core.counters)
+        """Counters of this process, or of all that it shares them with."""
+        return self.core.counters.totals()
+
+    def share_counters(self, counters: Counters) -> None:
+        """Count into `counters` from now on; call it before the store is used."""
+        self.core.counters = counters

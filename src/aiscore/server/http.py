@@ -11,6 +11,7 @@ few hundred KiB, fsync, compression) runs in `ServerContext.pool`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +21,16 @@ from aiscore.node import Node
 if TYPE_CHECKING:
     from aiscore.server.settings import ServerSettings
 
-__all__ = ["BlockSource", "BodySink", "Handler", "Outcome", "Request", "Response", "ServerContext"]
+__all__ = [
+    "BlockSource",
+    "BodySink",
+    "Handler",
+    "Outcome",
+    "Request",
+    "Response",
+    "ServerContext",
+    "ServerState",
+]
 
 
 class Request(Protocol):
@@ -74,6 +84,10 @@ class Request(Protocol):
         """Every value of a header that may repeat."""
         ...
 
+    def has_any(self, names: AbstractSet[bytes]) -> bool:
+        """True when at least one of these headers is there; names in lower case."""
+        ...
+
 
 class BlockSource(Protocol):
     """A body on its way out."""
@@ -104,19 +118,24 @@ class Response:
         headers: name and value, in order; `Content-Length` and connection headers are the protocol's.
         body: bytes at hand, or a source.
         content_length: for an answer to HEAD: the length of the body that GET would have.
+        raw_headers: header lines encoded beforehand, each with its CR LF; sent before `headers`.
     """
 
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: "bytes | memoryview | BlockSource" = b""
     content_length: int | None = None
+    raw_headers: bytes = b""
 
 
 class BodySink(Protocol):
     """Where a request's body goes."""
 
-    def write(self, data: memoryview) -> None:
+    def write(self, data: memoryview) -> "Awaitable[None] | None":
         """Take a block, which is valid during the call only. Runs on the event loop.
+
+        Returns:
+            None when it is done with; or what to wait for before the next block: the client is not read meanwhile.
 
         Raises:
             AisError: it becomes the answer; the rest of the body is not read.
@@ -136,10 +155,31 @@ Outcome = Response | BodySink | Awaitable[Response]
 Handler = Callable[[Request], Outcome]
 
 
+@dataclass(slots=True)
+class ServerState:
+    """What changes while a server runs.
+
+    Attributes:
+        started_ns: when it began to answer, ns since the epoch.
+        is_draining: it was told to stop: requests in flight are finished, readiness is over.
+    """
+
+    started_ns: int = 0
+    is_draining: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What every handler works with."""
+    """What every handler works with.
+
+    Attributes:
+        node: the store; opened in this process.
+        settings: `port` is the taken one, also when 0 was asked for.
+        pool: for what may block.
+        state: what changes while the server runs.
+    """
 
     node: Node
     settings: "ServerSettings"
     pool: Executor
+    state: ServerState = field(default_factory=ServerState)

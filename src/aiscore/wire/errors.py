@@ -246,11 +246,10 @@ _by_code: dict[str, type[AisError]] = {}
 def _classes() -> dict[str, type[AisError]]:
     """Class by code; transport errors are ours to raise, not the server's."""
     if not _by_code:
-        _by_code.update(
-            (cls.code, cls)
-            for cls in _subclasses(AisError)
-            if cls.code and not issubclass(cls, TransportError)
-        )
+        for cls in _subclasses(AisError):
+            if cls.code and not issubclass(cls, TransportError):
+                # The first one, a base, wins: a server may have private variants under the same code.
+                _by_code.setdefault(cls.code, cls)
     return _by_code
 
 

@@ -3,7 +3,7 @@
 Ten thousand entries make a page, so entries are encoded by `msgspec` structs whose fields are the wire's keys, and the
 page is put together without a step per field. AIStore's entries hold text where ours hold values (access time to the
 minute, a checksum without its type, custom metadata as one string); when a client of ours asks for it, further keys
-carry the values themselves. Other clients do not ask, and would skip them.
+carry the values themselves (`H.EXTENDED`). Other clients do not ask, and would skip them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,8 +36,6 @@ __all__ = [
 
 _DEFAULT_CACHED = (ListProp.NAME, ListProp.SIZE, ListProp.CHECKSUM, ListProp.ATIME)
 _DEFAULT = (ListProp.NAME, ListProp.SIZE, ListProp.CACHED)
-_EXTENDED = "ais-x"
-"""Key in a request by which our client asks for exact values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +140,21 @@ def encode_request(options: ListOptions, uuid: str = "") -> bytes:
         "pagesize": options.page_size,
         "flags": str(flags),
         "target": "",
-        _EXTENDED: True,
     }
     if options.start_after:
         value["start_after"] = options.start_after
     return msgspec.json.encode({"action": Action.LIST, "name": "", "value": value})
 
 
-def decode_request(value: bytes | msgspec.Raw) -> ListRequest:
+def decode_request(value: bytes | msgspec.Raw, *, is_extended: bool = False) -> ListRequest:
     """Read the `value` of a `list` message.
 
     Tolerant as AIStore is: keys in any case, numbers as strings, a page larger than the limit is cut to it, an unknown
     property is ignored, and a property counts when its name occurs in the text.
+
+    Args:
+        value: of the action message.
+        is_extended: the request came with `H.EXTENDED`.
 
     Raises:
         InvalidArgumentError: not a JSON object, or a field of the wrong type.
@@ -176,7 +177,7 @@ def decode_request(value: bytes | msgspec.Raw) -> ListRequest:
         uuid=_string(fields, "uuid"),
         flags=flags,
         time_format=_string(fields, "time_format"),
-        is_extended=fields.get(_EXTENDED) is True,
+        is_extended=is_extended,
     )
 
 

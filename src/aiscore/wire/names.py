@@ -165,6 +165,8 @@ class H:
     """Request of PUT: checksum type to store instead of the bucket's."""
     CUSTOM_EXACT: Final = "Ais-Custom-Exact"
     """Percent-encoded `key=value`, repeated: what `CUSTOM` cannot carry to the byte."""
+    EXTENDED: Final = "Ais-Extended"
+    """Request of a listing: entries are wanted with exact values. A header, because AIStore refuses unknown keys."""
     IF_VERSION: Final = "Ais-If-Version"
     """Request of PUT and DELETE: the version that must be there."""
     MTIME: Final = "Ais-Mtime"

@@ -1,0 +1,52 @@
+"""From an exception to an answer: AIStore's error JSON, in a header where there can be no body."""
+
+from aiscore.errors import AisError, RangeNotSatisfiableError
+from aiscore.server.http import Request, Response
+from aiscore.wire.errors import encode_error
+from aiscore.wire.names import H
+
+__all__ = ["error_response"]
+
+_NAME_LENGTH_MAX = 1024
+"""Characters of a path that an error repeats; a name may have three times as many bytes."""
+
+
+def error_response(exc: BaseException, request: Request, node: str = "") -> Response:
+    """The answer that tells of `exc`.
+
+    What is not an error of ours is a defect, and the client learns nothing of our insides; the caller logs it.
+
+    Args:
+        exc: what a handler raised.
+        request: to what.
+        node: `t[ID]` of who answers.
+    """
+    error = exc
+    if not isinstance(error, AisError):
+        error = AisError("internal error", hint="see the server's log")
+    body = encode_error(
+        error,
+        method=request.method,
+        path=_path_of(request),
+        peer=request.peer,
+        node=node,
+    )
+    status = error.status or 500
+    headers = [
+        (H.CONTENT_TYPE, "application/json"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if isinstance(error, RangeNotSatisfiableError) and error.size is not None:
+        headers.append((H.CONTENT_RANGE, f"bytes */{error.size}"))
+    if request.method == "HEAD":
+        return Response(status, [*headers, (H.ERROR, body.decode().rstrip("\n"))])
+    return Response(status, headers, body)
+
+
+def _path_of(request: Request) -> str:
+    """As sent when it cannot be decoded, which may be what the error is about."""
+    try:
+        path = request.path
+    except AisError:
+        path = request.raw_path
+    return path[:_NAME_LENGTH_MAX]

@@ -1,0 +1,95 @@
+"""Work that outlives its request: it runs in a thread of its own, the answer is its id.
+
+The answer waits until the request has been found good (`Announce`): an error before that is the error of the request,
+one after it is the error of the job.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+from aiscore.errors import AisError, ThrottledError
+from aiscore.server.http import Response, ServerContext
+from aiscore.wire.names import H
+
+__all__ = ["JOB_THREADS_MAX", "Work", "run_job", "stop_jobs", "text_response"]
+
+log = logging.getLogger(__name__)
+
+JOB_THREADS_MAX = 64
+"""Jobs of one worker at a time; each has a thread."""
+_STOP_WAIT_S = 10.0
+
+Work = Callable[[Callable[[str], None]], object]
+"""The operation, called with what to tell the job's id."""
+
+_threads: set[threading.Thread] = set()
+_lock = threading.Lock()
+
+
+def text_response(text: str, status: int = 200) -> Response:
+    """A plain text: ids have no quotes and no line end."""
+    return Response(status, [(H.CONTENT_TYPE, "text/plain; charset=utf-8")], text.encode())
+
+
+def run_job(work: Work) -> Awaitable[Response]:
+    """Begin `work` in a thread; the response is the id of its job, and comes when that is known.
+
+    Call it on the event loop.
+
+    Raises:
+        ThrottledError: too many jobs are running.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Response] = loop.create_future()
+
+    def settle(result: "str | BaseException") -> None:
+        if answer.done():
+            return
+        if isinstance(result, str):
+            answer.set_result(text_response(result))
+        else:
+            answer.set_exception(result)
+
+    def tell(result: "str | BaseException") -> None:
+        try:
+            loop.call_soon_threadsafe(settle, result)
+        except RuntimeError:
+            log.debug("answer of a job dropped: the server has stopped")
+
+    def run() -> None:
+        try:
+            work(tell)
+            tell("")
+        except AisError as exc:
+            tell(exc)
+        except Exception as exc:
+            log.exception("job failed")
+            tell(exc)
+        finally:
+            with _lock:
+                _threads.discard(threading.current_thread())
+
+    with _lock:
+        if len(_threads) >= JOB_THREADS_MAX:
+            raise ThrottledError(
+                f"{JOB_THREADS_MAX} jobs are running, no more are taken", hint="try again later"
+            )
+        thread = threading.Thread(target=run, name="job", daemon=True)
+        _threads.add(thread)
+    thread.start()
+    return answer
+
+
+def stop_jobs(context: ServerContext, *, timeout_s: float = _STOP_WAIT_S) -> None:
+    """Ask the jobs of this process to stop, and wait for them; call it before the store is closed."""
+    with _lock:
+        threads = list(_threads)
+    if not threads:
+        return
+    context.node.store.stop_own_xactions()
+    deadline = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

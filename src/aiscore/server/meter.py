@@ -1,0 +1,55 @@
+"""Counts requests for objects: how many, how many bytes, how long they took, how many failed.
+
+It is told of a request when its answer has been handed over, so that the time includes the body.
+"""
+
+from aiscore.model.counters import Counters
+from aiscore.server.http import Request
+from aiscore.wire.names import Path, Q
+
+__all__ = ["Meter"]
+
+_OBJECTS = f"{Path.OBJECTS}/"
+_EASY = "/ais/"
+_ERROR = 400
+_NAMES = {
+    operation: (f"{operation}.n", f"{operation}.ns.total", f"err.{operation}.n")
+    for operation in ("get", "put", "append", "head", "del")
+}
+_OPERATIONS = {"GET": "get", "PUT": "put", "HEAD": "head", "DELETE": "del"}
+
+
+class Meter:
+    """Counts for one worker."""
+
+    __slots__ = ("_add",)
+
+    def __init__(self, counters: Counters) -> None:
+        self._add = counters.add
+
+    def note(self, request: Request, status: int, sent: int, took_ns: int) -> None:
+        """An answer was given.
+
+        Args:
+            request: to what.
+            status: of the answer.
+            sent: bytes of its body.
+            took_ns: since the request's head was there.
+        """
+        if not request.raw_path.startswith((_OBJECTS, _EASY)):
+            return
+        operation = _OPERATIONS.get(request.method)
+        if operation is None:
+            return
+        if operation == "put" and Q.APPEND_TYPE in request.query:
+            operation = "append"
+        count, total_ns, failed = _NAMES[operation]
+        if status >= _ERROR:
+            self._add({failed: 1})
+            return
+        amounts = {count: 1, total_ns: took_ns}
+        if operation == "get":
+            amounts["get.size"] = sent
+        elif operation in {"put", "append"}:
+            amounts[f"{operation}.size"] = request.content_length or 0
+        self._add(amounts)

@@ -1,0 +1,571 @@
+"""GetBatch over the network: one ordered archive, gone on with after a broken connection.
+
+The answer is a tar in request order, so the number of members received says what is missing: after a break the
+request is sent again with the entries that were not delivered whole. What was counted as soft error goes along, so
+that a batch does not get a new budget by breaking. An entry that was handed out in part is compared, by a running
+checksum, with what the second answer begins with: it goes on only if the content is still the same.
+
+A server that fails in the middle of a streaming answer can only cut it. The request for the rest then fails at its
+first entry, before any content, and so with its proper error.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Self
+
+from aiscore.errors import (
+    AisError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    TransportError,
+)
+from aiscore.model.archive import ArchiveFormat
+from aiscore.model.batch import MISSING_PREFIX, BatchEntry, BatchRequest, BatchResult
+from aiscore.model.bucket import BucketRef
+from aiscore.model.stream import BLOCK_SIZE, ByteReader
+from aiscore.transport.answer import MalformedAnswerError, Response
+from aiscore.transport.body import BytesPayload
+from aiscore.transport.retry import Attempts
+from aiscore.transport.session import Call, Session, query_text
+from aiscore.transport.tarstream import BUFFER_SIZE, TarMember, TarStream
+from aiscore.wire.batch import (
+    boundary_of,
+    decode_response,
+    encode_request,
+    member_name,
+    split_multipart,
+)
+from aiscore.wire.buckets import bucket_query
+from aiscore.wire.names import JSON_TYPE, H, Path
+
+__all__ = [
+    "BatchAnswer",
+    "BytesReader",
+    "Delivery",
+    "RemoteBatch",
+    "ask",
+    "has_ranges",
+    "match_member",
+    "open_batch",
+    "same_begin",
+]
+
+
+class BatchAnswer:
+    """One answer to one request: results if they come first, and the bytes of the archive."""
+
+    def __init__(self, response: Response, request: BatchRequest) -> None:
+        """Read what comes before the archive.
+
+        Raises:
+            ProtocolError: the answer is of neither form.
+        """
+        self._response = response
+        self.results: list[BatchResult] | None = None
+        self.readinto: Callable[[memoryview], int] = response.readinto
+        kind = (response.header(H.CONTENT_TYPE) or "").lower()
+        try:
+            if kind.startswith("multipart/"):
+                boundary = boundary_of(response.header(H.CONTENT_TYPE) or "")
+                metadata, blocks = split_multipart(response, boundary)
+                _, self.results = decode_response(metadata, request)
+                self.readinto = BlockSource(blocks).readinto
+            elif not kind.startswith("application/"):
+                raise MalformedAnswerError(f"{response.url} answers a batch with {kind!r}")
+        except BaseException as exc:
+            response.close()
+            if isinstance(exc, AisError) and not isinstance(exc, TransportError):
+                raise MalformedAnswerError(
+                    f"malformed batch from {response.url}: {exc.message}"
+                ) from exc
+            raise
+
+    def close(self) -> None:
+        """Let the connection go; safe to repeat."""
+        self._response.close()
+
+
+def open_batch(
+    session: Session, request: BatchRequest, is_ours: Callable[[], bool]
+) -> "RemoteBatch":
+    """Ask for the entries of a batch.
+
+    Raises:
+        AisError: the server refuses it, or fails before the first byte.
+    """
+    cuts = has_ranges(request) and not is_ours()
+    request = replace(request, output_format=ArchiveFormat.TAR)
+    return RemoteBatch(Delivery(session, request, cuts_ranges=cuts))
+
+
+def has_ranges(request: BatchRequest) -> bool:
+    """True when an entry asks for part of its object or member: AIStore before 5.0 gives the whole instead."""
+    return any(entry.start or entry.length for entry in request.entries)
+
+
+def ask(
+    session: Session, request: BatchRequest, attempts: Attempts, soft_errors: int
+) -> BatchAnswer:
+    """Send a request.
+
+    Raises:
+        AisError: the server refuses it, or fails before the first byte.
+        TransportError: no answer came.
+    """
+    bucket = request.bucket
+    path, query = Path.MOSS, dict[str, str]()
+    if bucket is not None:
+        path, query = f"{path}/{bucket.name}", bucket_query(bucket)
+    headers = [(H.CONTENT_TYPE, JSON_TYPE)]
+    if soft_errors:
+        headers.append((H.SOFT_ERRORS, str(soft_errors)))
+    payload = BytesPayload(encode_request(request))
+    call = Call("GET", path + query_text(query), headers, payload)
+    while True:
+        response = session.open(call, attempts)
+        try:
+            return BatchAnswer(response, request)
+        except TransportError as exc:
+            attempts.wait(exc)
+
+
+def bucket_of_entry(request: BatchRequest, entry: BatchEntry) -> BucketRef:
+    """The bucket that an entry is read from; the server has refused requests without one."""
+    bucket = entry.bucket or request.bucket
+    if bucket is None:
+        raise MalformedAnswerError(f'the batch was answered without a bucket for "{entry.name}"')
+    return bucket
+
+
+def cut_here(entry: BatchEntry, bucket: BucketRef, size: int) -> tuple[int, int]:
+    """First byte and count of an entry's range, strictly inside of a member of `size` bytes.
+
+    Raises:
+        RangeNotSatisfiableError: it lies outside.
+    """
+    start, length = entry.start, entry.length
+    if (start, length) == (0, 0):
+        return 0, size
+    if length == -1 and 0 <= start < size:
+        return start, size - start
+    if start < 0 or length < 1 or start + length > size:
+        where = bucket.object_cname(entry.name) + (f"/{entry.archpath}" if entry.archpath else "")
+        raise RangeNotSatisfiableError(
+            f"not satisfiable range of {where}: start {start}, length {length}, the size is {size}"
+        )
+    return start, length
+
+
+class Delivery:
+    """The members of a batch in order, over as many answers as it takes."""
+
+    def __init__(
+        self, session: Session, request: BatchRequest, *, cuts_ranges: bool = False
+    ) -> None:
+        """Ask for the batch.
+
+        Args:
+            session: connections to the store.
+            request: what is asked; its output format must be tar.
+            cuts_ranges: ask for whole members and take the ranges out of them here, because the server would
+                ignore the ranges.
+
+        Raises:
+            AisError: the server refuses it, or fails before the first byte.
+        """
+        self._session = session
+        self._request = request
+        self._cuts_ranges = cuts_ranges
+        self._attempts = session.attempts()
+        self._soft_errors = 0
+        self._first = 0  # entry that the present answer begins with
+        self._answer: BatchAnswer | None = None
+        self._tar: TarStream | None = None
+        self.position = 0  # entry that comes next
+        self._is_closed = False
+        self._ask()
+
+    @property
+    def results(self) -> list[BatchResult] | None:
+        """Results of the present answer if they came before its content."""
+        return None if self._answer is None else self._answer.results
+
+    def next(self) -> tuple[BatchResult, TarMember, int] | None:
+        """Result, member, and bytes of it that stand before the entry's content; None after the last entry.
+
+        The content is read from `tar`; call `done` when it is delivered.
+
+        Raises:
+            AisError: the batch fails here.
+        """
+        entries = self._request.entries
+        while True:
+            if self.position == len(entries):
+                self._end()
+                return None
+            try:
+                member = self.tar.next()
+                if member is None:
+                    raise MalformedAnswerError(
+                        f"the batch from {self._session.endpoint.url} has {self.position} entries, "
+                        f"{len(entries)} were asked for"
+                    )
+                return self._matched(entries[self.position], member)
+            except TransportError as exc:
+                self.broken(exc)
+
+    @property
+    def tar(self) -> TarStream:
+        """The archive; asked for anew after a break."""
+        if self._tar is None:
+            self._ask()
+        assert self._tar is not None
+        return self._tar
+
+    def done(self, result: BatchResult) -> None:
+        """The entry has been delivered: it will not be asked for again."""
+        self.position += 1
+        if result.error is not None:
+            self._soft_errors += 1
+        if self._attempts.failures:
+            self._attempts.progressed()
+
+    def broken(self, error: TransportError) -> None:
+        """The connection broke: wait, so that the next access asks again.
+
+        Raises:
+            TransportError: `error`, when there is to be no next try.
+        """
+        self._drop()
+        if not error.retryable or self._is_closed:
+            raise error
+        self._attempts.wait(error)
+
+    def progressed(self) -> None:
+        """Part of a large entry was delivered."""
+        if self._attempts.failures:
+            self._attempts.progressed()
+
+    def close(self) -> None:
+        """Let the connection go; safe to repeat."""
+        self._is_closed = True
+        self._drop()
+
+    def _drop(self) -> None:
+        answer, self._answer, self._tar = self._answer, None, None
+        if answer is not None:
+            answer.close()
+
+    def _ask(self) -> None:
+        rest = self._request
+        if self.position:
+            rest = replace(rest, entries=rest.entries[self.position :])
+        if self._cuts_ranges:
+            whole = [entry._replace(start=0, length=0) for entry in rest.entries]
+            rest = replace(rest, entries=whole)
+        self._first = self.position
+        self._answer = ask(self._session, rest, self._attempts, self._soft_errors)
+        self._tar = TarStream(self._answer.readinto, self._session.endpoint.url)
+
+    def _end(self) -> None:
+        """All entries are there: a break now costs nothing but the connection.
+
+        Raises:
+            ProtocolError: there are more.
+        """
+        tar = self._tar
+        if tar is None:
+            return
+        try:
+            extra = tar.next()
+        except TransportError:
+            extra = None
+        self._drop()
+        if extra is not None:
+            raise MalformedAnswerError(
+                f"the batch from {self._session.endpoint.url} has more than the "
+                f"{len(self._request.entries)} entries that were asked for"
+            )
+
+    def _matched(self, entry: BatchEntry, member: TarMember) -> tuple[BatchResult, TarMember, int]:
+        """The result of an entry, and where its content begins in the member."""
+        request, told = self._request, self.results
+        result = match_member(request, entry, member, self._session.endpoint.url)
+        if result.error is not None:
+            if told is not None:
+                result = result._replace(
+                    error=told[self.position - self._first].error or result.error
+                )
+            return result, member, 0
+        if not self._cuts_ranges:
+            return result, member, 0
+        try:
+            start, size = cut_here(entry, result.bucket, member.size)
+        except RangeNotSatisfiableError as exc:
+            if not request.cont_on_err:
+                raise
+            name = MISSING_PREFIX + result.member_name
+            return BatchResult(entry, result.bucket, name, 0, exc.message), member, 0
+        return result._replace(size=size), member, start
+
+
+def match_member(
+    request: BatchRequest, entry: BatchEntry, member: TarMember, url: str
+) -> BatchResult:
+    """The result of an entry for the member that stands in its place.
+
+    Raises:
+        ProtocolError: the member is another's.
+    """
+    bucket = bucket_of_entry(request, entry)
+    plain = entry
+    if entry.archpath is not None and entry.archpath[:1] == "/":
+        plain = entry._replace(archpath=entry.archpath.lstrip("/"))
+    name = member_name(plain, bucket, only_obj_name=request.only_obj_name)
+    found = member.name.decode("utf-8", "surrogateescape")
+    if found == name:
+        return BatchResult(entry, bucket, name, member.size)
+    if found != MISSING_PREFIX + name or member.size:
+        raise MalformedAnswerError(
+            f"the batch from {url} has {found[:200]!r} in the place of {name!r}"
+        )
+    return BatchResult(entry, bucket, found, 0, _missing(entry, bucket))
+
+
+def _missing(entry: BatchEntry, bucket: BucketRef) -> str:
+    """What a streaming answer, which has names only, tells of an entry that could not be read."""
+    cname = bucket.object_cname(entry.name)
+    if entry.archpath is not None:
+        return f'"{entry.archpath}" of {cname} does not exist or cannot be read'
+    return f"{cname} does not exist or cannot be read"
+
+
+class RemoteBatch:
+    """Entries of one GetBatch (`transport.BatchStream`). Consumed once."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def __iter__(self) -> Iterator[tuple[BatchResult, bytes]]:
+        """Each entry with its content."""
+        delivery = self._delivery
+        with self:
+            while (found := delivery.next()) is not None:
+                result, _, start = found
+                try:
+                    data = _content(delivery.tar, start, result.size)
+                except TransportError as exc:
+                    delivery.broken(exc)
+                    continue
+                delivery.done(result)
+                yield result, data
+
+    def streams(self) -> Iterator[tuple[BatchResult, ByteReader]]:
+        """Each entry with a reader, good until the next step."""
+        delivery = self._delivery
+        with self:
+            while (found := delivery.next()) is not None:
+                result, _, start = found
+                if result.size > BUFFER_SIZE:
+                    reader = EntryReader(delivery, result, start)
+                    yield result, reader
+                    reader.finish()
+                    continue
+                try:
+                    data = _content(delivery.tar, start, result.size)
+                except TransportError as exc:
+                    delivery.broken(exc)
+                    continue
+                delivery.done(result)
+                yield result, BytesReader(data)
+
+    def close(self) -> None:
+        """Let the connection go; safe to repeat."""
+        self._delivery.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class EntryReader:
+    """The content of one large entry, over as many answers as it takes (`model.stream.ByteReader`)."""
+
+    def __init__(self, delivery: Delivery, result: BatchResult, start: int) -> None:
+        import xxhash
+
+        self._delivery = delivery
+        self._result = result
+        self._begin = start
+        self._done = 0
+        self._hash = xxhash.xxh3_128()
+        self._is_closed = self._is_finished = self._is_broken = False
+        self._skip_begin()
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill as much of `buffer` as one step gives; 0 at the end.
+
+        Raises:
+            PreconditionFailedError: the connection broke, and the entry has another content since.
+        """
+        left = self._result.size - self._done
+        if self._is_closed or not left or not len(buffer):
+            return 0
+        with memoryview(buffer) as whole, whole[: min(left, len(buffer))] as view:
+            while True:
+                try:
+                    if self._is_broken:
+                        self._go_on()
+                    count = self._delivery.tar.readinto(view)
+                    break
+                except TransportError as exc:
+                    self._is_broken = True
+                    self._delivery.broken(exc)
+            self._hash.update(view[:count])
+        self._done += count
+        self._delivery.progressed()
+        return count
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, all that is left for a negative size; b"" at the end."""
+        if size < 0:
+            return b"".join(self)
+        buffer = bytearray(max(min(size, BLOCK_SIZE, self._result.size - self._done), 0))
+        return bytes(memoryview(buffer)[: self.readinto(buffer)])
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK_SIZE):
+            yield block
+
+    def close(self) -> None:
+        """Read no more."""
+        self._is_closed = True
+
+    def finish(self) -> None:
+        """The next entry is wanted: what is left of this one is dropped."""
+        self._is_closed = True
+        if not self._is_finished:
+            self._is_finished = True
+            self._delivery.done(self._result)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _skip_begin(self) -> None:
+        try:
+            self._delivery.tar.skip(self._begin)
+        except TransportError as exc:
+            self._is_broken = True
+            self._delivery.broken(exc)
+
+    def _go_on(self) -> None:
+        """Find the place in a new answer, whose first member this is."""
+        try:
+            found = self._delivery.next()
+        except TransportError:
+            raise
+        except AisError as exc:
+            raise type(exc)(
+                f"{exc.message} (after {self._done} bytes of it)", hint=exc.hint
+            ) from exc
+        same = found is not None and found[0].size == self._result.size and not found[0].error
+        if same:
+            tar = self._delivery.tar
+            tar.skip(found[2] if found is not None else 0)
+            same = same_begin(tar, self._done, self._hash.digest())
+        if not same:
+            raise PreconditionFailedError(
+                f"{self._result.bucket.object_cname(self._result.entry.name)} was replaced while the batch "
+                f"was read, after {self._done} bytes",
+                hint="ask for the batch again",
+            )
+        self._is_broken = False
+
+
+def same_begin(tar: TarStream, count: int, digest: bytes) -> bool:
+    """Read `count` bytes of the member; True if they are the ones of which this is the checksum."""
+    import xxhash
+
+    found = xxhash.xxh3_128()
+    buffer = memoryview(bytearray(min(max(count, 1), BUFFER_SIZE)))
+    while count:
+        step = tar.readinto(buffer[: min(count, len(buffer))])
+        if not step:
+            return False
+        found.update(buffer[:step])
+        count -= step
+    return found.digest() == digest
+
+
+def _content(tar: TarStream, start: int, size: int) -> bytes:
+    """Content of an entry, in memory."""
+    tar.skip(start)
+    if size == tar.left:
+        return tar.read()
+    if not size:
+        return b""
+    out = bytearray(size)
+    with memoryview(out) as view:
+        tar.fill(view)
+    return bytes(out)
+
+
+class BytesReader:
+    """Content at hand (`model.stream.ByteReader`)."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, all that is left for a negative size; b"" at the end."""
+        size = len(self._rest) if size < 0 else size
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill as much of `buffer` as there is; 0 at the end."""
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK_SIZE):
+            yield block
+
+    def close(self) -> None:
+        """Read no more."""
+        self._rest = memoryview(b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class BlockSource:
+    """Blocks that somebody else makes, read into the reader's memory."""
+
+    def __init__(self, blocks: Iterable[bytes | memoryview]) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill as much as one block gives; 0 at the end."""
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = memoryview(block)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
