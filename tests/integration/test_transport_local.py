@@ -13,15 +13,17 @@ from aiscore.errors import (
     CorruptionError,
     InvalidArgumentError,
     UnavailableError,
-    UnsupportedError,
 )
 from aiscore.model.bucket import BucketRef
 from aiscore.model.byterange import ByteRange
 from aiscore.model.objects import GetOptions, PutOptions, Selection
 from aiscore.model.storage import FaultKind, MountpathState
 from aiscore.testing import BucketFactory, TransportSuite, pattern
+from aiscore.testing.chunks import ChunkTests
 from aiscore.testing.content import LARGE
 from aiscore.testing.expect import refuses
+from aiscore.testing.multipart import MultipartTests
+from aiscore.testing.rechunk import RechunkTests
 from aiscore.transport import Transport, open_transport
 
 BUCKET = BucketRef("bucket")
@@ -32,7 +34,7 @@ def home(tmp_path: Path) -> str:
     return f"file://{tmp_path}/home"
 
 
-class TestLocal(TransportSuite):
+class TestLocal(TransportSuite, ChunkTests, MultipartTests, RechunkTests):
     @pytest.fixture
     def transport(self, home: str) -> Iterator[Transport]:
         with open_transport(home) as transport:
@@ -48,7 +50,7 @@ class TestLocal(TransportSuite):
 
 def test_no_test_of_the_suite_hides_another() -> None:
     names = Counter(
-        name for part in TransportSuite.__mro__ for name in vars(part) if name.startswith("test_")
+        name for part in TestLocal.__mro__ for name in vars(part) if name.startswith("test_")
     )
     assert len(names) > 100
     assert [name for name, count in names.items() if count > 1] == []
@@ -142,10 +144,6 @@ class TestLife:
     def test_bad_endpoint_is_named(self, endpoint: str) -> None:
         with refuses(InvalidArgumentError, endpoint):
             open_transport(endpoint)
-
-    def test_remote_endpoint_is_not_supported_yet(self) -> None:
-        with refuses(UnsupportedError, "http://localhost:8080"):
-            open_transport("http://localhost:8080")
 
 
 def _flip(path: Path) -> None:

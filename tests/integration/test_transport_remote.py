@@ -38,6 +38,26 @@ from aiscore.transport.options import ConnectionOptions
 BUCKET = BucketRef("bucket")
 
 
+Encrypted = tuple[str, ConnectionOptions]
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of two processes."""
+    with serving_apart(tmp_path_factory.mktemp("workers"), workers=2) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
+    """A server with a certificate, and how to trust it."""
+    directory = tmp_path_factory.mktemp("tls")
+    cert, key = make_certificate(directory)
+    with serving_apart(directory, cert=cert, key=key) as url:
+        assert url.startswith("https://")
+        yield url, ConnectionOptions(ca_file=cert)
+
+
 class TestRemote(TransportSuite):
     @pytest.fixture
     def transport(self, tmp_path: Path) -> Iterator[Transport]:
@@ -55,38 +75,23 @@ class TestRemote(TransportSuite):
 class TestRemoteWorkers(WritingTests, ReadingTests, ListingTests, ManagingTests):
     """Two processes answer, so what one has written the other must know."""
 
-    @pytest.fixture(scope="class")
-    def url(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        with serving_apart(tmp_path_factory.mktemp("workers"), workers=2) as url:
-            yield url
-
     @pytest.fixture
-    def transport(self, url: str) -> Iterator[Transport]:
-        with open_transport(url, connection=ConnectionOptions(pool_size=1)) as transport:
+    def transport(self, workers: str) -> Iterator[Transport]:
+        with open_transport(workers, connection=ConnectionOptions(pool_size=1)) as transport:
             yield transport
 
 
 @needs_openssl
 class TestRemoteTls(WritingTests, ReadingTests, BatchTests, ShardWriteTests):
-    @pytest.fixture(scope="class")
-    def served(
-        self, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[tuple[str, ConnectionOptions]]:
-        directory = tmp_path_factory.mktemp("tls")
-        cert, key = make_certificate(directory)
-        with serving_apart(directory, cert=cert, key=key) as url:
-            assert url.startswith("https://")
-            yield url, ConnectionOptions(ca_file=cert)
-
     @pytest.fixture
-    def transport(self, served: tuple[str, ConnectionOptions]) -> Iterator[Transport]:
-        with open_transport(served[0], connection=served[1]) as transport:
+    def transport(self, encrypted: Encrypted) -> Iterator[Transport]:
+        with open_transport(encrypted[0], connection=encrypted[1]) as transport:
             yield transport
 
     def test_certificate_that_is_not_trusted_is_refused(
-        self, served: tuple[str, ConnectionOptions], tmp_path: Path
+        self, encrypted: Encrypted, tmp_path: Path
     ) -> None:
-        url, _ = served
+        url, _ = encrypted
         other, _ = make_certificate(tmp_path)
         for options in (ConnectionOptions(), ConnectionOptions(ca_file=other)):
             with open_transport(url, connection=options) as transport:
@@ -155,7 +160,7 @@ class TestEndpoint:
             def run(number: int) -> None:
                 for _ in range(20):
                     if transport.read(BUCKET, f"o{number}") != pattern(100_000, seed=number):
-                        wrong.append(number)
+                        wrong.append(number)  # noqa: PERF401 - a failure must not lose what was found
 
             threads = [threading.Thread(target=run, args=(i,)) for i in range(8)]
             for thread in threads:

@@ -21,11 +21,12 @@ from aiscore.engine.index.objects import PieceRef, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.read import ContentReader, open_content, props_of
-from aiscore.engine.write import writer_for
+from aiscore.engine.write import ContentWriter
 from aiscore.errors import (
     AisError,
     BucketNotFoundError,
     BusyError,
+    CapacityExceededError,
     NotFoundError,
     ObjectNotFoundError,
 )
@@ -40,6 +41,7 @@ __all__ = ["APPEND_IDLE_MAX_S", "append_object", "expire_appends", "flush_append
 
 log = logging.getLogger(__name__)
 
+_SIZE_UNLIMITED = 1 << 62
 APPEND_IDLE_MAX_S = 24 * 3600
 """How long an unused handle lives; what was appended through it goes with it."""
 
@@ -82,7 +84,7 @@ def _append(core: Core, row: BucketRow, name: str, body: Body, handle: str) -> N
         state = _find(
             core, row, name, handle
         )  # another process may have appended until the lock was free
-        size = _write_at_end(core, fd, state, body, cname)
+        size = _write_at_end(core, fd, state, body, row, name)
         with core.database.write() as connection:
             updated = connection.execute(
                 "UPDATE appends SET size = ?, used_ns = ? WHERE handle = ? AND piece_id = ?",
@@ -178,13 +180,20 @@ class _Appended:
 
 def _begin(core: Core, bucket: BucketRow, name: str) -> str:
     """Make a handle: a piece that starts with the object's content, or empty."""
-    writer = writer_for(core, bucket, name, set())
+    # One piece whatever the bucket says: what grows cannot be chunked before it has ended.
+    writer = ContentWriter(
+        core,
+        bucket.uname + name,
+        bucket.bucket.object_cname(name),
+        piece_size_max=_SIZE_UNLIMITED,
+    )
     try:
         try:
             row, content = open_content(core, bucket, name)
         except ObjectNotFoundError:
             pass
         else:
+            _check_size(bucket, name, row.size)
             with ContentReader(content, 0, row.size, bucket.bucket.object_cname(name)) as reader:
                 if isinstance(content, FileContent) and row.size:
                     writer.copy_from(content.fd, row.size)
@@ -265,11 +274,23 @@ def _lock(fd: int, cname: str) -> None:
         ) from exc
 
 
-def _write_at_end(core: Core, fd: int, state: _Handle, body: Body, cname: str) -> int:
+def _check_size(bucket: BucketRow, name: str, size: int) -> None:
+    limit = bucket.props.chunks.max_monolithic_size
+    if size > limit:
+        raise CapacityExceededError(
+            f"{bucket.cname}/{name} would have {size} bytes in one piece, the limit is {limit}",
+            hint="write it anew, in chunks: ais put, or a multipart upload",
+        )
+
+
+def _write_at_end(
+    core: Core, fd: int, state: _Handle, body: Body, bucket: BucketRow, name: str
+) -> int:
     core.files.truncate(fd, state.size)
     core.files.seek(fd, state.size)
     size = state.size
-    for block in blocks_of(body, None, cname):
+    for block in blocks_of(body, None, f"{bucket.cname}/{name}"):
+        _check_size(bucket, name, size + len(block))
         write_all(core.files.write, fd, block)
         size += len(block)
     return size

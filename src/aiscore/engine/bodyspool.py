@@ -14,20 +14,21 @@ class BodySpool:
     What comes slowly from a socket is collected here, so that nothing waits for it: neither a thread nor a lock.
     """
 
-    def __init__(self, directory: str) -> None:
-        """Make the file on the disk of `directory`.
+    def __init__(self, directory: str, what: str) -> None:
+        """Make the file on the disk of `directory`; `what` the body is for is named in errors.
 
         Raises:
             CapacityExceededError: no space.
             StorageError: the disk refused.
         """
         self.size = 0
+        self._what = what
         try:
             import tempfile
 
             self._file: BufferedRandom = tempfile.TemporaryFile(dir=directory, buffering=BLOCK_SIZE)  # type: ignore[assignment]  # noqa: SIM115 - outlives this call
         except OSError as exc:
-            raise storage_error(exc, "the body on its way in") from exc
+            raise storage_error(exc, self._what) from exc
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append a block.
@@ -39,7 +40,7 @@ class BodySpool:
         try:
             self._file.write(data)
         except OSError as exc:
-            raise storage_error(exc, "the body on its way in") from exc
+            raise storage_error(exc, self._what) from exc
         self.size += len(data)
 
     def rewind(self) -> None:
@@ -47,21 +48,21 @@ class BodySpool:
         try:
             self._file.seek(0)
         except OSError as exc:
-            raise storage_error(exc, "the body on its way in") from exc
+            raise storage_error(exc, self._what) from exc
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes; b"" at the end."""
         try:
             return self._file.read(size)
         except OSError as exc:
-            raise storage_error(exc, "the body on its way in") from exc
+            raise storage_error(exc, self._what) from exc
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """Fill as much of `buffer` as one step gives; 0 at the end."""
         try:
             return self._file.readinto(buffer)
         except OSError as exc:
-            raise storage_error(exc, "the body on its way in") from exc
+            raise storage_error(exc, self._what) from exc
 
     def close(self) -> None:
         """Forget it; safe to repeat."""

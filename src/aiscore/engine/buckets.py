@@ -10,6 +10,7 @@ from aiscore.engine.index import buckets as index
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import after_prefix, rows_after, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
+from aiscore.engine.index.uploads import delete_uploads_of
 from aiscore.engine.objects import delete_selected, select_names
 from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import (
@@ -112,6 +113,7 @@ def _take_name_away(core: Core, bucket: BucketRef) -> None:
             (PIECE_GARBAGE, PIECE_APPENDING, row.id),
         )
         connection.execute("DELETE FROM appends WHERE bucket_id = ?", (row.id,))
+        delete_uploads_of(connection, row.id)
         index.delete_bucket(connection, row.id)
 
 

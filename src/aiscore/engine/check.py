@@ -13,7 +13,7 @@ from aiscore.engine.fileio import storage_error
 from aiscore.engine.index import buckets as bucket_index
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow, rows_after
-from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_LIVE
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_LIVE, PIECE_PART
 from aiscore.engine.layout import piece_path, pieces_root
 from aiscore.engine.read import open_content, verify_content
 from aiscore.engine.session import COUNTER_BITS
@@ -91,13 +91,65 @@ def _check_rows(core: Core) -> Iterator[Fault]:
         "SELECT id, state FROM pieces p WHERE "
         f"(state = {PIECE_LIVE} AND id NOT IN (SELECT piece_id FROM objects) "
         "AND id NOT IN (SELECT piece_id FROM manifests)) OR "
-        f"(state = {PIECE_APPENDING} AND id NOT IN (SELECT piece_id FROM appends))"
+        f"(state = {PIECE_APPENDING} AND id NOT IN (SELECT piece_id FROM appends)) OR "
+        f"(state = {PIECE_PART} AND id NOT IN (SELECT piece_id FROM parts))"
     ).fetchall():
         yield Fault(FaultKind.INDEX, f"{piece_id:016x}", f"piece in state {state} has no owner")
+    yield from _check_manifests(core)
+    yield from _check_parts(core)
     for (generation,) in connection.execute(
         "SELECT generation FROM shard_indexes WHERE generation NOT IN (SELECT generation FROM objects)"
     ).fetchall():
         yield Fault(FaultKind.INDEX, f"{generation:016x}", "shard index has no shard")
+
+
+def _check_manifests(core: Core) -> Iterator[Fault]:
+    """Every manifest is that of an object, or of one that is being reclaimed, and each of its pieces has a row."""
+    for manifest_id, number in (
+        core.connection()
+        .execute(
+            "SELECT m.manifest_id, m.number FROM manifests m LEFT JOIN pieces p ON p.id = m.piece_id "
+            "WHERE p.id IS NULL OR p.mountpath_id != m.mountpath_id"
+        )
+        .fetchall()
+    ):
+        name = f"{manifest_id:016x}"
+        yield Fault(FaultKind.INDEX, name, f"chunk {number} of this manifest has no piece")
+
+
+def _check_parts(core: Core) -> Iterator[Fault]:
+    """Every part of an upload has its upload, its piece row, and a file of its size."""
+    connection = core.connection()
+    for upload_id, number, bucket, name, piece_id, mountpath_id, size, state in connection.execute(
+        "SELECT p.upload_id, p.number, u.bucket_id, u.name, p.piece_id, p.mountpath_id, p.size, q.state FROM parts p "
+        "LEFT JOIN uploads u ON u.id = p.upload_id LEFT JOIN pieces q ON q.id = p.piece_id "
+        "AND q.mountpath_id = p.mountpath_id"
+    ).fetchall():
+        what = f"part {number} of an upload of {name!r} in bucket {bucket}"
+        if bucket is None or state != PIECE_PART:
+            yield Fault(FaultKind.INDEX, upload_id, f"{what} has no upload, or no piece")
+            continue
+        found = core.mountpaths.all().get(mountpath_id)
+        if found is None or found.state is MountpathState.MISSING:
+            continue  # reported as such
+        try:
+            actual = core.files.size_of(piece_path(found.path, piece_id))
+        except FileNotFoundError:
+            if _still_has(core, upload_id, number, piece_id):
+                yield Fault(FaultKind.MISSING, upload_id, f"{what} is missing")
+        except OSError as exc:
+            yield Fault(FaultKind.UNREADABLE, upload_id, f"{what}: {exc.strerror}")
+        else:
+            if actual != size:
+                yield Fault(
+                    FaultKind.SIZE, upload_id, f"{what} has {actual} bytes, recorded are {size}"
+                )
+
+
+def _still_has(core: Core, upload_id: str, number: int, piece_id: int) -> bool:
+    query = "SELECT 1 FROM parts WHERE upload_id = ? AND number = ? AND piece_id = ?"
+    row = core.connection().execute(query, (upload_id, number, piece_id)).fetchone()
+    return row is not None
 
 
 def _check_files(core: Core) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ import xxhash
 
 from aiscore.model.checksum import Checksum, ChecksumType
 
-__all__ = ["Hasher", "MultiHasher", "checksum_of", "new_hasher"]
+__all__ = ["Hasher", "MultiHasher", "PieceHasher", "checksum_of", "new_hasher"]
 
 
 class Hasher(Protocol):
@@ -92,3 +92,38 @@ class MultiHasher:
     def checksum(self, kind: ChecksumType) -> Checksum | None:
         """The value with its type; None for `none`."""
         return None if kind is ChecksumType.NONE else Checksum(kind, self.value(kind))
+
+
+class PieceHasher:
+    """One checksum for each piece of a stream: all have the same size, but the last, which may be shorter."""
+
+    __slots__ = ("_filled", "_hasher", "_kind", "_piece_size", "_values")
+
+    def __init__(self, kind: ChecksumType, piece_size: int) -> None:
+        self._kind = kind
+        self._piece_size = piece_size
+        self._hasher = new_hasher(kind)
+        self._filled = 0
+        self._values: list[str] = []
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed one block, which may reach over several pieces."""
+        if self._filled + len(data) < self._piece_size:
+            self._hasher.update(data)
+            self._filled += len(data)
+            return
+        view = memoryview(data)
+        while view:
+            part = view[: self._piece_size - self._filled]
+            self._hasher.update(part)
+            self._filled += len(part)
+            view = view[len(part) :]
+            if self._filled == self._piece_size:
+                self._values.append(self._hasher.hexdigest())
+                self._hasher = new_hasher(self._kind)
+                self._filled = 0
+
+    def values(self, start: int, count: int) -> list[str]:
+        """The values of `count` pieces from `start` on; the last one may still be short."""
+        last = [self._hasher.hexdigest()]
+        return [*self._values, *last][start : start + count]

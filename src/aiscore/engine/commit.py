@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
@@ -11,11 +11,13 @@ from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import (
     ObjectRow,
     PieceRef,
+    insert_manifest,
     insert_pieces,
     select_for_write,
     write_object,
 )
 from aiscore.engine.index.schema import PIECE_LIVE
+from aiscore.engine.index.uploads import take_parts
 from aiscore.errors import (
     BucketNotFoundError,
     BusyError,
@@ -25,7 +27,29 @@ from aiscore.errors import (
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import Precondition
 
-__all__ = ["Content", "check_precondition", "commit_content", "etag_of"]
+__all__ = [
+    "ETAG_KEY",
+    "Content",
+    "FromUpload",
+    "PartsChangedError",
+    "check_precondition",
+    "commit_content",
+    "etag_of",
+]
+
+ETAG_KEY = "ETag"
+"""Custom metadata that holds an ETag other than the generation; it belongs to the content, and goes with it."""
+
+
+class PartsChangedError(BusyError):
+    """The parts of an upload are not those any more that a commit was prepared with."""
+
+
+class FromUpload(NamedTuple):
+    """The upload whose parts (some of) the pieces of a commit are."""
+
+    upload_id: str
+    pieces: Sequence[PieceRef]
 
 
 class Content(Protocol):
@@ -57,6 +81,7 @@ def commit_content(
     precondition: Precondition | None = None,
     expected_generation: int | None = None,
     append_handle: str | None = None,
+    upload: FromUpload | None = None,
     sync: bool = False,
 ) -> ObjectRow:
     """Make `name` point at the finished pieces of `content`, and reclaim what it pointed at before.
@@ -71,11 +96,13 @@ def commit_content(
         precondition: checked inside the transaction.
         expected_generation: the object must still have this content, 0 for none (an append that started from it).
         append_handle: the pieces have rows already, held by this handle, which ends here.
+        upload: some of the pieces have rows already, held by this upload, which ends here.
         sync: the commit is on disk on return.
 
     Raises:
         PreconditionFailedError: `precondition` does not hold.
         BusyError: the object does not have the expected content any more, or a mountpath was removed meanwhile.
+        PartsChangedError: the upload does not hold its pieces any more.
     """
     first = content.pieces[0]
     now = time.time_ns()
@@ -114,7 +141,7 @@ def commit_content(
             first.size if len(content.pieces) == 1 else max(p.size for p in content.pieces),
         )
         if append_handle is None:
-            insert_pieces(connection, content.pieces)
+            _enter(connection, content, upload, bucket.bucket.object_cname(name))
         else:
             _take_over(connection, append_handle, first.piece_id)
         write_object(connection, row, old)
@@ -125,9 +152,27 @@ def commit_content(
     return row
 
 
+def _enter(connection: Connection, content: Content, upload: FromUpload | None, cname: str) -> None:
+    fresh = content.pieces
+    if upload is not None:
+        if not take_parts(connection, upload.upload_id, upload.pieces):
+            raise PartsChangedError(
+                f'upload "{upload.upload_id}" of {cname} was changed meanwhile', hint="try again"
+            )
+        known = {piece.piece_id for piece in upload.pieces}
+        fresh = [piece for piece in fresh if piece.piece_id not in known]
+    if fresh:
+        insert_pieces(connection, fresh)
+    insert_manifest(connection, content.pieces)
+
+
 def _encode_custom(custom: Mapping[str, str] | None, old: ObjectRow | None) -> str | None:
     if custom is None:
-        return None if old is None else old.custom
+        if old is None or old.custom is None or ETAG_KEY not in old.custom:
+            return None if old is None else old.custom
+        kept = json.loads(old.custom)
+        kept.pop(ETAG_KEY, None)
+        custom = kept
     return json.dumps(dict(custom), separators=(",", ":")) if custom else None
 
 
@@ -140,8 +185,8 @@ def _take_over(connection: Connection, handle: str, piece_id: int) -> None:
 
 def etag_of(row: ObjectRow) -> str:
     """Strong validator of the content: the backend's or S3's own when it is known, else the generation."""
-    if row.custom is not None and '"ETag"' in row.custom:
-        etag = json.loads(row.custom).get("ETag")
+    if row.custom is not None and f'"{ETAG_KEY}"' in row.custom:
+        etag = json.loads(row.custom).get(ETAG_KEY)
         if etag:
             return str(etag).strip('"')
     return f"{row.generation:016x}"

@@ -45,6 +45,11 @@ class FileContent:
         except OSError as exc:
             raise storage_error(exc, self._what) from exc
 
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each piece."""
+        return [self.size]
+
     def unguarded(self) -> Source:
         """The same bytes without this object's frame and error mapping: for walks of a call a member."""
         return _RawFile(partial(self._files.pread, self.fd), self.size)
@@ -89,6 +94,16 @@ class ManifestContent:
             self._ends.append(total)
         self.size = total
         self._open: OrderedDict[int, int] = OrderedDict()
+
+    @property
+    def pieces(self) -> list[PieceRef]:
+        """What it is made of."""
+        return self._pieces
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each piece."""
+        return [piece.size for piece in self._pieces]
 
     def pread(self, count: int, offset: int, /) -> bytes:
         """Up to `count` bytes at `offset`, over piece borders."""
@@ -136,11 +151,7 @@ class ManifestContent:
         """Look at every piece's size before the first byte is delivered."""
         for number, piece in enumerate(self._pieces, start=1):
             try:
-                fd = self._files.open(self._path_of(piece))
-                try:
-                    actual = self._files.size(fd)
-                finally:
-                    close_quietly(self._files, fd)
+                actual = self._files.size_of(self._path_of(piece))
             except FileNotFoundError as exc:
                 raise self._missing(number) from exc
             except OSError as exc:

@@ -6,16 +6,21 @@ import os
 from aiscore.engine.commit import commit_content
 from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
+from aiscore.engine.fileio import close_quietly
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.index.objects import ObjectRow, PieceRef
 from aiscore.engine.layout import piece_path
+from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
-from aiscore.engine.write import SinglePiece, make_directory, writer_for
+from aiscore.engine.write import discard_pieces, make_directory, writer_for
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import ChecksumType
+from aiscore.model.chunks import conforms, is_chunked_at
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import ObjectProps
 from aiscore.model.storage import MountpathState
+from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = ["copy_content", "copy_object"]
 
@@ -36,13 +41,16 @@ def copy_content(
 ) -> ObjectRow:
     """Copy content, checksum and custom metadata under another name.
 
-    A piece is immutable, so on the same mountpath the copy is a hard link: no data moves. Elsewhere the bytes are
-    copied inside the kernel. The recorded checksum goes along; it is not computed again.
+    A piece is immutable, so on the same mountpath its copy is a hard link: no data moves. Elsewhere the bytes are
+    copied, inside the kernel where that is possible, and so they are where the target lays out objects of this size in
+    another way than the source. The recorded checksum goes along; it is not computed again.
     """
     core.admit_write()
     row, content = open_content(core, source, name)
     try:
-        if isinstance(content, FileContent):
+        if source.props.chunks == target.props.chunks or conforms(
+            target.props.chunks, content.sizes
+        ):
             linked = _link_copy(core, row, content, target, target_name)
             if linked is not None:
                 return linked
@@ -51,23 +59,66 @@ def copy_content(
         content.close()
 
 
+class _Linked:
+    """Pieces that are hard links to those of another object."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._made: list[tuple[int, str]] = []
+        self.pieces: list[PieceRef] = []
+        self.size = 0
+
+    def add(self, mountpath: Mountpath, piece: PieceRef) -> None:
+        """Link one piece; an `OSError` is the caller's."""
+        piece_id = self._core.sessions.new_piece_id()
+        path = piece_path(mountpath.path, piece_id)
+        self._made.append((piece_id, path))
+        _link(self._core, mountpath.id, piece_path(mountpath.path, piece.piece_id), path)
+        self.pieces.append(piece._replace(piece_id=piece_id))
+        self.size += piece.size
+
+    def sync(self) -> None:
+        """Bring the links to the disk, and what is linked: that may have been written without a sync."""
+        files = self._core.files
+        for _, path in self._made:
+            fd = files.open(path)
+            try:
+                files.fsync(fd)
+            finally:
+                close_quietly(files, fd)
+        for directory in {path.rpartition("/")[0] for _, path in self._made}:
+            files.fsync_dir(directory)
+
+    def settle(self) -> None:
+        """After the commit: the pieces have rows."""
+        for piece_id, _ in self._made:
+            self._core.sessions.settle(piece_id)
+
+    def abort(self) -> None:
+        """Remove the links, unless a commit has named them."""
+        discard_pieces(self._core, self._made)
+
+
 def _link_copy(
-    core: Core, row: ObjectRow, content: FileContent, target: BucketRow, target_name: str
+    core: Core, row: ObjectRow, content: ContentSource, target: BucketRow, target_name: str
 ) -> ObjectRow | None:
     """None when the file system cannot link here."""
-    mountpath = core.mountpaths.known(row.mountpath_id)
-    if mountpath is None or mountpath.state is not MountpathState.ENABLED:
-        return None
-    linked = SinglePiece(core, mountpath, row.size)
-    directory = linked.path.rpartition("/")[0]
+    if isinstance(content, FileContent):
+        pieces = [PieceRef(row.piece_id, row.mountpath_id, row.size)]
+    else:
+        pieces = content.pieces
+    linked = _Linked(core)
     sync = core.is_durable(target)
     try:
         try:
-            source = piece_path(mountpath.path, row.piece_id)
-            _link(core, mountpath.id, source, linked.path, directory)
+            for piece in pieces:
+                mountpath = core.mountpaths.known(piece.mountpath_id)
+                if mountpath is None or mountpath.state is not MountpathState.ENABLED:
+                    linked.abort()
+                    return None
+                linked.add(mountpath, piece)
             if sync:
-                core.files.fsync(content.fd)  # what is linked may have been written without a sync
-                core.files.fsync_dir(directory)
+                linked.sync()
         except OSError:
             linked.abort()
             return None
@@ -85,10 +136,11 @@ def _link_copy(
         raise
 
 
-def _link(core: Core, mountpath_id: int, source: str, path: str, directory: str) -> None:
+def _link(core: Core, mountpath_id: int, source: str, path: str) -> None:
     try:
         core.files.link(source, path)
     except FileNotFoundError:
+        directory = path.rpartition("/")[0]
         if os.path.isdir(directory):
             raise  # the source is gone, not the directory
         make_directory(core, mountpath_id, directory)
@@ -104,13 +156,19 @@ def _byte_copy(
 ) -> ObjectRow:
     what = target.bucket.object_cname(target_name)
     sync = core.is_durable(target)
-    writer = writer_for(core, target, target_name, set(), size=row.size, sync=sync)
+    kind = ChecksumType(row.checksum_type)
+    writer = writer_for(
+        core, target, target_name, set(), piece_checksum=kind, size=row.size, sync=sync
+    )
     try:
-        if isinstance(content, FileContent) and row.size:
+        is_whole = not is_chunked_at(target.props.chunks, row.size)
+        if isinstance(content, FileContent) and row.size and is_whole:
             writer.copy_from(content.fd, row.size)
         else:
-            for block in ContentReader(content, 0, row.size, what):
-                writer.write(block)
+            buffer = memoryview(bytearray(BLOCK_SIZE))
+            reader = ContentReader(content, 0, row.size, what, owns=False)
+            while count := reader.readinto(buffer):
+                writer.write(buffer[:count])
         writer.finish()
         return commit_content(
             core,

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from aiscore.engine.archive.index import MemberIndex
 from aiscore.engine.buffers import Buffers
-from aiscore.model.counters import Counters
 from aiscore.engine.fileio import Files, OsFiles, storage_error
 from aiscore.engine.garbage import Garbage
 from aiscore.engine.index.buckets import BucketRow, find_bucket
@@ -36,6 +35,7 @@ from aiscore.errors import (
 from aiscore.model.access import Access, allows, format_access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.config import ClusterConfig
+from aiscore.model.counters import Counters
 from aiscore.model.features import Feature
 from aiscore.model.sections import from_wire, replace_path, to_wire
 

@@ -15,7 +15,7 @@ from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import PieceRef
-from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE, PIECE_PART
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.write import ContentWriter
@@ -31,13 +31,14 @@ _SIZE_UNLIMITED = 1 << 62
 
 
 class _Piece(NamedTuple):
-    """A piece, the manifest it is in (of several pieces), and the object that names it (as its first piece)."""
+    """A piece, the manifest it is in (of several pieces), the object that names it (as its first piece), its upload."""
 
     piece_id: int
     state: int
     manifest_id: int | None
     bucket_id: int | None
     name: str | None
+    upload_id: str | None
 
 
 class _ChangedError(Exception):
@@ -81,8 +82,9 @@ def _units(core: Core, mountpath: Mountpath) -> list[list[_Piece]]:
     """Pieces on the mountpath, those of one manifest together."""
     # One scan finds the owners of all pieces: there is no index from pieces to objects, which no other operation needs.
     rows = core.connection().execute(
-        "SELECT p.id, p.state, m.manifest_id, o.bucket_id, o.name FROM pieces p "
+        "SELECT p.id, p.state, m.manifest_id, o.bucket_id, o.name, u.upload_id FROM pieces p "
         "LEFT JOIN manifests m ON m.piece_id = p.id LEFT JOIN objects o ON o.piece_id = p.id "
+        "LEFT JOIN parts u ON u.piece_id = p.id "
         "WHERE p.mountpath_id = ? ORDER BY coalesce(m.manifest_id, p.id), p.id",
         (mountpath.id,),
     )
@@ -200,6 +202,11 @@ def _switch(connection: Connection, piece: _Piece, new: PieceRef) -> None:
         updated += connection.execute(
             "UPDATE appends SET piece_id = ?, mountpath_id = ? WHERE piece_id = ?",
             (new.piece_id, new.mountpath_id, old),
+        ).rowcount
+    if piece.state == PIECE_PART:
+        updated += connection.execute(
+            "UPDATE parts SET piece_id = ?, mountpath_id = ? WHERE upload_id = ? AND piece_id = ?",
+            (new.piece_id, new.mountpath_id, piece.upload_id, old),
         ).rowcount
     if piece.name is not None:
         updated += connection.execute(

@@ -41,6 +41,8 @@ class Files(Protocol):
 
     def size(self, fd: int) -> int: ...
 
+    def size_of(self, path: str) -> int: ...
+
     def truncate(self, fd: int, size: int) -> None: ...
 
     def seek(self, fd: int, offset: int) -> None:
@@ -89,6 +91,10 @@ class OsFiles:
     @staticmethod
     def size(fd: int) -> int:
         return os.fstat(fd).st_size
+
+    @staticmethod
+    def size_of(path: str) -> int:
+        return os.stat(path).st_size
 
     @staticmethod
     def seek(fd: int, offset: int) -> None:

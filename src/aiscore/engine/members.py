@@ -127,7 +127,7 @@ def _put(
     cname = bucket.bucket.object_cname(shard)
     kind = bucket.props.checksum.type
     sync = core.is_durable(bucket)
-    writer = writer_for(core, bucket, shard, {kind}, sync=sync)
+    writer = writer_for(core, bucket, shard, {kind}, piece_checksum=kind, sync=sync)
     old = _existing(core, bucket, shard, mode)
     try:
         if old is None:

@@ -111,8 +111,11 @@ class Mountpaths:
             )
         return found.path
 
-    def choose(self, key: str) -> Mountpath:
+    def choose(self, key: str, position: int = 0) -> Mountpath:
         """The enabled mountpath for a piece of the object with unique name `key`.
+
+        Consecutive positions go round the mountpaths, in an order of their own for each object, so that the chunks of
+        one are spread evenly.
 
         Raises:
             UnavailableError: none is enabled.
@@ -124,7 +127,12 @@ class Mountpaths:
             raise UnavailableError(
                 "no mountpath is enabled", hint="see: ais storage mountpath show"
             )
-        return max(candidates, key=lambda m: xxhash.xxh64_intdigest((m.label + key).encode()))
+        weights = [(xxhash.xxh64_intdigest((m.label + key).encode()), m.id) for m in candidates]
+        if not position:
+            return candidates[weights.index(max(weights))]
+        weights.sort(reverse=True)
+        chosen = weights[position % len(weights)][1]
+        return next(m for m in candidates if m.id == chosen)
 
     def by_path(self, path: str) -> Mountpath:
         """The mountpath at `path`.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiscore.engine.bodies import blocks_of, check_given, verify
 from aiscore.engine.checksum import MultiHasher, checksum_of
-from aiscore.engine.commit import check_precondition, commit_content
+from aiscore.engine.commit import ETAG_KEY, check_precondition, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import (
@@ -24,6 +24,7 @@ from aiscore.errors import ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.chunks import is_chunked_at
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import (
     DeleteResult,
@@ -64,8 +65,16 @@ def put_object(
             return props_of(core, same)
         # Decided: the writer does not look a second time.
         options = replace(options, skip_same=False)
-    if isinstance(body, bytes) and len(body) <= BLOCK_SIZE and options.size in {None, len(body)}:
+    if (
+        isinstance(body, bytes)
+        and len(body) <= BLOCK_SIZE
+        and options.size in {None, len(body)}
+        and not is_chunked_at(row.props.chunks, len(body))
+    ):
         return props_of(core, _put_small(core, row, name, body, options))
+    if isinstance(body, bytes | bytearray | memoryview) and options.size is None:
+        # Known, so that what is chunked is so from its first byte.
+        options = replace(options, size=memoryview(body).nbytes)
     with ObjectWriter(core, row, name, options) as writer:
         for block in blocks_of(body, None, cname):
             writer.write(block)
@@ -249,7 +258,11 @@ def set_custom(
         old = select_object(connection, row.id, name)
         if old is None:
             raise ObjectNotFoundError(f"{bucket.object_cname(name)} does not exist")
-        merged = dict(custom) if replace else {**json.loads(old.custom or "{}"), **custom}
+        before: dict[str, str] = json.loads(old.custom or "{}")
+        if replace and ETAG_KEY in before:
+            # Of the content, which stays.
+            custom = {ETAG_KEY: before[ETAG_KEY], **custom}
+        merged = dict(custom) if replace else {**before, **custom}
         kept = {key: value for key, value in merged.items() if value}
         check_custom(kept)
         new = old._replace(custom=json.dumps(kept, separators=(",", ":")) if kept else None)

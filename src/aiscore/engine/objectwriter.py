@@ -8,6 +8,7 @@ import json
 from typing import Self
 
 from aiscore.engine.bodies import verify
+from aiscore.engine.checkpoint import Checkpoints
 from aiscore.engine.commit import commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
@@ -82,13 +83,27 @@ class ObjectWriter:
         self._kind = options.compute or bucket.props.checksum.type
         self._sync = core.is_durable(bucket)
         self._is_open = True
+        chunks = bucket.props.chunks
+        checkpoints = None
+        if chunks.checkpoint_every:
+            checkpoints = Checkpoints(
+                core,
+                bucket,
+                name,
+                options.custom,
+                self._kind,
+                every=chunks.checkpoint_every,
+                sync=self._sync,
+            )
         self._content = writer_for(
             core,
             bucket,
             name,
             {self._kind} if given is None else {self._kind, given.type},
+            piece_checksum=self._kind,
             size=options.size,
             sync=self._sync,
+            checkpoints=checkpoints,
         )
 
     @property
@@ -174,6 +189,7 @@ class ObjectWriter:
             checksum=content.hasher.checksum(self._kind),
             custom=options.custom,
             precondition=options.precondition,
+            upload=content.upload,
             sync=self._sync,
         )
 

@@ -305,7 +305,25 @@ def verify_content(row: ObjectRow, content: ContentSource, what: str) -> None:
             raise _short(what, position, content.size)
         hasher.update(buffer[:count])
         position += count
-    check_digest(row, hasher.hexdigest(), what)
+    actual = hasher.hexdigest()
+    if actual != row.checksum and isinstance(content, ManifestContent):
+        what = _name_damaged_chunk(kind, content, what)
+    check_digest(row, actual, what)
+
+
+def _name_damaged_chunk(kind: ChecksumType, content: ManifestContent, what: str) -> str:
+    """Find which chunk it is, by the checksums of their own: only asked when something is wrong."""
+    offset = 0
+    for number, piece in enumerate(content.pieces, start=1):
+        if piece.checksum:
+            hasher = new_hasher(kind)
+            reader = ContentReader(content, offset, piece.size, what, owns=False)
+            for block in reader:
+                hasher.update(block)
+            if hasher.hexdigest() != piece.checksum:
+                return f"chunk {number} of {what}"
+        offset += piece.size
+    return what
 
 
 def verify_bytes(row: ObjectRow, data: bytes, what: str) -> None:

@@ -1,14 +1,26 @@
 """The facade of the engine: what the layers above call. One method an operation, each documented in `Transport`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
-from aiscore.engine import append, buckets, check, copying, evacuate, listing, members, objects
+from aiscore.engine import (
+    append,
+    buckets,
+    check,
+    copying,
+    evacuate,
+    listing,
+    members,
+    multipart,
+    objects,
+    partwriter,
+    rechunk,
+)
 from aiscore.engine.batch.assemble import BatchArchive
 from aiscore.engine.batch.spool import SpooledEntries
 from aiscore.engine.batch.stream import EntryStream
 from aiscore.engine.bodyspool import BodySpool
 from aiscore.engine.core import Core
-from aiscore.model.counters import Counters
 from aiscore.engine.fileio import Files
 from aiscore.engine.index import buckets as bucket_index
 from aiscore.engine.objectwriter import ObjectWriter, admit_put
@@ -21,7 +33,17 @@ from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
+from aiscore.model.chunks import ChunkInfo, RechunkOptions, RechunkResult
 from aiscore.model.config import ClusterConfig
+from aiscore.model.counters import Counters
+from aiscore.model.multipart import (
+    CompleteOptions,
+    MultipartUpload,
+    PartInfo,
+    PartOptions,
+    PartRef,
+    UploadOptions,
+)
 from aiscore.model.objects import (
     ArchiveMember,
     ArchiveOptions,
@@ -55,6 +77,7 @@ class Store:
         """Open the home at an absolute path, making it if it is new. `files` is for fault tests."""
         self.core = Core(home, files)
         append.expire_appends(self.core)
+        multipart.expire_uploads(self.core)
 
     @property
     def home_id(self) -> str:
@@ -133,14 +156,18 @@ class Store:
         row = admit_put(self.core, bucket, name, options)
         return ObjectWriter(self.core, row, name, options)
 
+    def briefly(self) -> AbstractContextManager[None]:
+        """Inside, this thread does not wait for writers of other processes: `BusyError` comes at once, nearly."""
+        return self.core.database.briefly()
+
     def is_durable(self, bucket: BucketRef) -> bool:
         """True when writes to this bucket wait for the disk."""
         return self.core.is_durable(self.core.bucket(bucket, 0))
 
-    def open_spool(self) -> BodySpool:
+    def open_spool(self, what: str) -> BodySpool:
         """A file without a name on the disk of the home, for a body that must be whole before it is used."""
         self.core.admit_write()
-        return BodySpool(self.core.home)
+        return BodySpool(self.core.home, what)
 
     @property
     def is_writing(self) -> bool:
@@ -196,6 +223,65 @@ class Store:
     ) -> ObjectProps:
         """Make what was appended visible."""
         return append.flush_append(self.core, bucket, name, handle, checksum)
+
+    def create_upload(self, bucket: BucketRef, name: str, options: UploadOptions) -> str:
+        """Begin a multipart upload; its id."""
+        return multipart.create_upload(self.core, bucket, name, options)
+
+    def put_part(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        number: int,
+        body: Body,
+        options: PartOptions,
+    ) -> PartInfo:
+        """Store a part."""
+        return partwriter.put_part(self.core, bucket, name, upload_id, number, body, options)
+
+    def open_part_writer(
+        self, bucket: BucketRef, name: str, upload_id: str, number: int, options: PartOptions
+    ) -> partwriter.PartWriter:
+        """Begin to store a part whose blocks are pushed."""
+        return partwriter.open_part_writer(self.core, bucket, name, upload_id, number, options)
+
+    def list_uploads(
+        self, bucket: BucketRef, prefix: str, after: tuple[str, str] | None, limit: int
+    ) -> list[MultipartUpload]:
+        """Uploads by name and id."""
+        return multipart.list_uploads(self.core, bucket, prefix, after, limit)
+
+    def list_parts(
+        self, bucket: BucketRef, name: str, upload_id: str, after: int, limit: int
+    ) -> list[PartInfo]:
+        """Parts by number."""
+        return multipart.list_parts(self.core, bucket, name, upload_id, after, limit)
+
+    def complete_upload(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        parts: Sequence[PartRef],
+        options: CompleteOptions,
+    ) -> ObjectProps:
+        """Turn parts into the object."""
+        return multipart.complete_upload(self.core, bucket, name, upload_id, parts, options)
+
+    def abort_upload(self, bucket: BucketRef, name: str, upload_id: str) -> None:
+        """Drop an upload and its parts."""
+        multipart.abort_upload(self.core, bucket, name, upload_id)
+
+    def list_chunks(self, bucket: BucketRef, name: str) -> list[ChunkInfo]:
+        """Chunks of an object; one for a monolithic one."""
+        return rechunk.list_chunks(self.core, bucket, name)
+
+    def rechunk_bucket(
+        self, bucket: BucketRef, options: RechunkOptions, announce: Announce = unannounced
+    ) -> RechunkResult:
+        """Lay objects out in chunks, or in one piece."""
+        return rechunk.rechunk_bucket(self.core, bucket, options, announce)
 
     def promote(
         self,

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from aiscore.engine.checksum import Hasher, MultiHasher, new_hasher
+from aiscore.engine.checkpoint import Checkpoints
+from aiscore.engine.checksum import MultiHasher, PieceHasher
+from aiscore.engine.commit import FromUpload
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, copy_all, storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
@@ -24,9 +26,10 @@ from aiscore.errors import (
     CapacityExceededError,
 )
 from aiscore.model.checksum import ChecksumType
+from aiscore.model.chunks import chunk_size_for, is_chunked_at
+from aiscore.model.multipart import CHUNK_COUNT_MAX
 
 __all__ = [
-    "PIECE_COUNT_MAX",
     "ContentWriter",
     "SinglePiece",
     "discard_pieces",
@@ -37,8 +40,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-PIECE_COUNT_MAX = 9_999
-"""Pieces of one object; upstream's `MaxChunkCount`."""
 GATHERED_MAX = 4
 """Blocks of `bytes` hashed and written together: waking the other thread costs a third of hashing a mebibyte."""
 BACKGROUND_HASH_MIN = 1 << 20
@@ -131,7 +132,9 @@ class ContentWriter:
     Args of the constructor: `key` is the object's unique name (placement), `cname` names it in errors, `kinds` are
     the checksum types to compute over the whole, `piece_size_max` is where a piece ends and the next begins; with
     `piece_checksum` each piece gets a checksum of that type of its own; with `sync`, pieces and their directories are
-    on disk when `finish` returns.
+    on disk when `finish` returns; `position` is that of the first piece among the object's, for placement; content of
+    several pieces that turns out to be shorter than `whole_below` becomes one; `checkpoints` take note of pieces while
+    others are still to come.
     """
 
     def __init__(
@@ -144,18 +147,26 @@ class ContentWriter:
         piece_size_max: int,
         piece_checksum: ChecksumType = ChecksumType.NONE,
         sync: bool = False,
+        position: int = 0,
+        whole_below: int = 0,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._core = core
+        self._whole_below = whole_below
+        self._checkpoints = checkpoints
         self._sync = sync
+        self._position = position
         self._key = key
         self._cname = cname
         self.hasher = MultiHasher(kinds)
-        self._hashes = self.hasher.has_work
+        self._piece_hasher: PieceHasher | None = None
+        if piece_checksum is not ChecksumType.NONE:
+            self._piece_hasher = PieceHasher(piece_checksum, piece_size_max)
+        self._hashes = self.hasher.has_work or self._piece_hasher is not None
+        self._sealed = 0
         self._background: BackgroundHasher | None = None
         self._gathered: list[bytes] = []
         self._piece_size_max = piece_size_max
-        self._piece_checksum = piece_checksum
-        self._piece_hasher: Hasher | None = None
         self._fd = -1
         self._current: PieceRef | None = None
         self.pieces: list[PieceRef] = []
@@ -166,7 +177,7 @@ class ContentWriter:
         """Append one block.
 
         Raises:
-            CapacityExceededError: no space, or more than `PIECE_COUNT_MAX` pieces.
+            CapacityExceededError: no space, or more than `CHUNK_COUNT_MAX` pieces.
             StorageError: the disk refused.
         """
         if not data:
@@ -179,11 +190,11 @@ class ContentWriter:
             and self._hashes
             and self.size >= BACKGROUND_HASH_MIN
         ):
-            self._background = BackgroundHasher.start(self.hasher.update)
+            self._background = BackgroundHasher.start(self._hash)
         self.size += len(data)
         if self._background is None or not is_beside:
             self._write_gathered()
-            self.hasher.update(data)
+            self._hash(data)
             self._write_pieces(data)
         elif is_lent:
             self._write_gathered()
@@ -192,10 +203,17 @@ class ContentWriter:
             self._gathered.append(bytes(data))
             if len(self._gathered) == GATHERED_MAX:
                 self._write_gathered()
+        if self._checkpoints is not None and self._checkpoints.is_due(len(self.pieces)):
+            self._seal()
+            self._checkpoints.record(self.pieces)
 
     def copy_from(self, source_fd: int, count: int) -> None:
-        """Append `count` bytes from the start of a file without hashing them: for content whose checksum is known."""
-        self._begin()
+        """Append `count` bytes from the start of a file without hashing them: for content whose checksum is known.
+
+        They go to the piece that is being written, whatever its size.
+        """
+        if self._current is None:
+            self._begin()
         try:
             copy_all(self._core.files, source_fd, self._fd, count)
         except OSError as exc:
@@ -209,6 +227,9 @@ class ContentWriter:
         if self._current is None:
             self._begin()
         self._end()
+        if len(self.pieces) > 1 and self.size < self._whole_below:
+            self._join()
+        self._seal()
         if self._sync:
             try:
                 for directory in {path.rpartition("/")[0] for _, path in self._made}:
@@ -222,6 +243,8 @@ class ContentWriter:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             close_quietly(self._core.files, fd)
+        if self._checkpoints is not None:
+            self._checkpoints.abort()
         discard_pieces(self._core, self._made)
         self.pieces, self._made, self._current = [], [], None
 
@@ -230,6 +253,48 @@ class ContentWriter:
         self._stop_background()
         for piece in self.pieces:
             self._core.sessions.settle(piece.piece_id)
+
+    @property
+    def upload(self) -> FromUpload | None:
+        """Pieces that the checkpoints have taken note of; None when there are none."""
+        return None if self._checkpoints is None else self._checkpoints.upload
+
+    def _hash(self, data: bytes | bytearray | memoryview) -> None:
+        self.hasher.update(data)
+        if self._piece_hasher is not None:
+            self._piece_hasher.update(data)
+
+    def _seal(self) -> None:
+        """Give finished pieces their checksums."""
+        if self._piece_hasher is None:
+            return
+        fresh = self.pieces[self._sealed :]
+        values = self._piece_hasher.values(self._sealed, len(fresh))
+        self.pieces[self._sealed :] = [
+            piece._replace(checksum=value) for piece, value in zip(fresh, values, strict=True)
+        ]
+        self._sealed = len(self.pieces)
+
+    def _join(self) -> None:
+        """Make one piece of all: the content is shorter than what is stored in chunks."""
+        parts, made = self.pieces, self._made
+        self.pieces, self._made, self._piece_hasher = [], [*made], None
+        try:
+            self._begin()
+            for piece, (_, path) in zip(parts, made, strict=True):
+                fd = self._core.files.open(path)
+                try:
+                    copy_all(self._core.files, fd, self._fd, piece.size)
+                finally:
+                    close_quietly(self._core.files, fd)
+                self._grow(piece.size)
+        except OSError as exc:
+            raise storage_error(exc, self._cname) from exc
+        self._end()
+        self._made = self._made[len(made) :]
+        if self._checkpoints is not None:
+            self._checkpoints.abort()
+        discard_pieces(self._core, made)
 
     def _write_gathered(self) -> None:
         if self._gathered:
@@ -270,8 +335,6 @@ class ContentWriter:
 
     def _write_piece(self, data: bytes | bytearray | memoryview) -> None:
         write_all(self._core.files.write, self._fd, data)
-        if self._piece_hasher is not None:
-            self._piece_hasher.update(data)
         self._grow(len(data))
 
     def _grow(self, count: int) -> None:
@@ -280,14 +343,12 @@ class ContentWriter:
         self._current = current._replace(size=current.size + count)
 
     def _begin(self) -> None:
-        if len(self.pieces) >= PIECE_COUNT_MAX:
+        if len(self.pieces) >= CHUNK_COUNT_MAX:
             raise CapacityExceededError(
-                f"{self._cname} needs more than {PIECE_COUNT_MAX} chunks",
+                f"{self._cname} needs more than {CHUNK_COUNT_MAX} chunks",
                 hint="raise the bucket's chunks.chunk_size",
             )
-        number = len(self.pieces)
-        key = self._key if number == 0 else f"{self._key}.{number:04d}"
-        mountpath = self._core.mountpaths.choose(key)
+        mountpath = self._core.mountpaths.choose(self._key, self._position + len(self.pieces))
         piece_id = self._core.sessions.new_piece_id()
         path = piece_path(mountpath.path, piece_id)
         self._made.append((piece_id, path))
@@ -301,8 +362,6 @@ class ContentWriter:
                 self._fd = self._core.files.create(path)
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
-        if self._piece_checksum is not ChecksumType.NONE:
-            self._piece_hasher = new_hasher(self._piece_checksum)
 
     def _end(self) -> None:
         assert self._current is not None
@@ -314,8 +373,7 @@ class ContentWriter:
             self._core.files.close(fd)
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
-        value = self._piece_hasher.hexdigest() if self._piece_hasher is not None else ""
-        self.pieces.append(self._current._replace(checksum=value))
+        self.pieces.append(self._current)
         self._current = None
 
     def _stop_background(self) -> None:
@@ -330,24 +388,35 @@ def writer_for(
     name: str,
     kinds: set[ChecksumType],
     *,
+    piece_checksum: ChecksumType = ChecksumType.NONE,
     size: int | None = None,
     sync: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> ContentWriter:
-    """A writer placed and limited as the bucket's properties say."""
+    """A writer placed and laid out as the bucket's properties say.
+
+    Args:
+        core: the home.
+        bucket: where.
+        name: object name.
+        kinds: checksum types to compute over the whole.
+        piece_checksum: type of the checksum of the object, which its chunks get too.
+        size: bytes that are to come; None when unknown. Then what is long enough is chunked all the same.
+        sync: on disk when it is finished.
+        checkpoints: to take note of chunks; not used for content that gets none.
+    """
     chunks = bucket.props.chunks
-    piece_size_max = chunks.max_monolithic_size
-    piece_checksum = ChecksumType.NONE
-    if size is not None and size > piece_size_max:
-        piece_size_max = chunks.chunk_size
-        piece_checksum = bucket.props.checksum.type
+    is_chunked = chunks.is_auto if size is None else is_chunked_at(chunks, size)
     return ContentWriter(
         core,
         bucket.uname + name,
         bucket.bucket.object_cname(name),
         kinds,
-        piece_size_max=piece_size_max,
-        piece_checksum=piece_checksum,
+        piece_size_max=chunk_size_for(chunks, size),
+        piece_checksum=piece_checksum if is_chunked else ChecksumType.NONE,
         sync=sync,
+        whole_below=chunks.objsize_limit if size is None else 0,
+        checkpoints=checkpoints if is_chunked else None,
     )
 
 

@@ -126,7 +126,7 @@ def policy_of(bucket: ChunksPolicy, options: RechunkOptions) -> ChunksPolicy:
     Raises:
         InvalidArgumentError: a size is out of bounds.
     """
-    changed = replace(  # type: ignore[type-var]  # a section is a dataclass whose initializer is inherited
+    changed = replace(
         bucket,
         objsize_limit=bucket.objsize_limit
         if options.objsize_limit is None

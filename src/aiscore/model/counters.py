@@ -25,6 +25,12 @@ class Counters:
         with self._lock:
             return {name: total for name, total in self._sums.items() if total}
 
+    def reset(self, prefix: str = "") -> None:
+        """Begin at 0 again: all sums, or those whose names begin with `prefix`."""
+        with self._lock:
+            for name in [name for name in self._sums if name.startswith(prefix)]:
+                del self._sums[name]
+
     def reset_after_fork(self) -> None:
         """A lock that a thread of the parent held is never released."""
         self._lock = Lock()

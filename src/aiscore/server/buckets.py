@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from secrets import token_hex
 from time import perf_counter_ns
+from typing import ClassVar
 
 from aiscore.errors import (
     AisError,
@@ -109,6 +110,18 @@ class _RenameTargetExistsError(BucketAlreadyExistsError):
     status = 400
 
 
+class _NotRemoteBucketError(InvalidArgumentError):
+    """What is asked for makes sense only where the content lives elsewhere."""
+
+    tcode: ClassVar[str] = "ErrNotRemoteBck"
+
+
+class _NotDestroyableError(UnsupportedError):
+    """Buckets of clouds are evicted."""
+
+    status = 405
+
+
 class _Buckets:
     """Handlers; each gets the request, the bucket's name from the path ("" for none) and the message."""
 
@@ -134,7 +147,10 @@ class _Buckets:
                     raise UnsupportedError(
                         f"cannot {_NOT_BUILT[message.action]} {bucket} - operation not supported"
                     )
-                raise InvalidArgumentError(f'invalid action "{message.action}"')
+                raise InvalidArgumentError(
+                    f'invalid action "{message.action[:100]}"',
+                    hint=f"expected one of: {', '.join(sorted(table))}",
+                )
 
             return read_message(request, self._context, then)
 
@@ -148,6 +164,11 @@ class _Buckets:
         bucket = bucket_of(name, request.query)
         if Q.SUMMARY_REMOTE in request.query:
             return in_pool(self._context, bucket_info, self._context, request, bucket)
+        rest = request.path.removeprefix(f"{Path.BUCKETS}/{name}").strip("/")
+        if rest:
+            raise InvalidArgumentError(
+                f"invalid URL '{request.path[:200]}': expecting just the bucket name, got '{name}' and '{rest[:200]}'"
+            )
         props = self._store.head_bucket(bucket)
         return Response(200, [(H.BUCKET_PROPS, encode_props(props))])
 
@@ -165,7 +186,9 @@ class _Buckets:
     def _list_buckets(self, request: Request, name: str, message: ActMsg) -> Response:
         wanted = message.name
         if name and name != wanted:
-            raise InvalidArgumentError(f'bad list-buckets request: "{name}" vs "{wanted}"')
+            raise InvalidArgumentError(
+                f'bad list-buckets request: "{name}" vs "{wanted}" ({bucket_of(name, request.query)})'
+            )
         provider, namespace = _scope(request)
         found = self._store.list_buckets(provider, namespace)
         return json_response([bucket_to_json(ref) for ref in found if wanted in {"", ref.name}])
@@ -205,6 +228,10 @@ class _Buckets:
     def destroy(self, request: Request, name: str, message: ActMsg) -> Answer:
         """Destroy a bucket."""
         bucket = bucket_of(name, request.query)
+        if bucket.provider is not Provider.AIS:
+            raise _NotDestroyableError(
+                f"cannot destroy cloud bucket {bucket} - operation not supported", hint="evict it"
+            )
 
         def work() -> Response:
             self._store.destroy_bucket(bucket)
@@ -306,9 +333,7 @@ class _Buckets:
                 return Response()
             raise BucketNotFoundError(f'remote bucket "{bucket}" does not exist')
         self._store.head_bucket(bucket)
-        raise InvalidArgumentError(
-            f'cannot {message.action} bucket "{bucket}": expecting remote bucket'
-        )
+        raise _NotRemoteBucketError(f"{message.action}: expecting remote bucket (have {bucket})")
 
 
 def bucket_name(request: Request) -> str:

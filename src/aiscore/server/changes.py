@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec
 
+from aiscore.errors import BusyError
 from aiscore.server.http import Response, ServerContext
 from aiscore.server.message import in_pool
 
@@ -28,8 +29,13 @@ class Changes:
         """Run one small transaction.
 
         Here, because a hop to the pool costs as much as the transaction, and because what another connection commits
-        empties the row cache of this one. In the pool when it waits for the disk, or would wait for another thread.
+        empties the row cache of this one. In the pool when it waits for the disk, for another thread, or for another
+        process: every client would wait with it.
         """
-        if is_durable or self._store.is_writing:
-            return in_pool(self._context, work, *args, **kwargs)
-        return work(*args, **kwargs)
+        if not is_durable and not self._store.is_writing:
+            try:
+                with self._store.briefly():
+                    return work(*args, **kwargs)
+            except BusyError:
+                pass  # nothing has been done: it is tried again where it may wait
+        return in_pool(self._context, work, *args, **kwargs)

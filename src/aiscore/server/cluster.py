@@ -1,16 +1,17 @@
 """`/v1/cluster`: questions about the cluster and its jobs, configuration, and jobs to start and stop."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from aiscore.errors import InvalidArgumentError, UnsupportedError, XactionNotFoundError
-from aiscore.model.xaction import KINDS, XactionFilter, XactionSnap
+from aiscore.model.xaction import KINDS, XactionFilter, XactionKind, XactionSnap
 from aiscore.server import facts
 from aiscore.server.buckets import json_response
 from aiscore.server.http import Outcome, Request, Response, ServerContext
 from aiscore.server.identity import Identity, identity_of, public_url, smap_of
 from aiscore.server.jobs import text_response
 from aiscore.server.message import in_pool, read_message
-from aiscore.server.nodes import bmd, node_stats
+from aiscore.server.nodes import bmd, node_stats, reset_stats
 from aiscore.server.router import Router
 from aiscore.wire.cluster import mountpath_list
 from aiscore.wire.config import changes_of_query, changes_of_value, encode_config
@@ -61,7 +62,7 @@ class _Cluster:
         what = request.query.get(Q.WHAT, "")
         question = self._questions.get(what)
         if question is None:
-            raise InvalidArgumentError(f"unexpected query [what={what}]")
+            raise InvalidArgumentError(f"unexpected query [what={what[:100]}]")
         return read_message(
             request, self._context, lambda body: in_pool(self._context, question, request, body)
         )
@@ -92,11 +93,14 @@ class _Cluster:
                 return in_pool(self._context, self._set_config, changes)
             case Action.RESET_CONFIG:
                 return in_pool(self._context, self._reset_config)
-            case Action.RESET_STATS | Action.ROTATE_LOGS | Action.CLEAR_LCACHE:
+            case Action.RESET_STATS:
+                reset_stats(self._context, message)
+                return Response()
+            case Action.ROTATE_LOGS | Action.CLEAR_LCACHE:
                 return Response()
         if message.action in _MEMBERSHIP:
             raise UnsupportedError(f"cannot {message.action} this node - operation not supported")
-        raise InvalidArgumentError(f'invalid action "{message.action}"')
+        raise InvalidArgumentError(f'invalid action "{message.action[:100]}"')
 
     # jobs
 
@@ -132,6 +136,10 @@ class _Cluster:
     def _snaps(self, request: Request, body: bytes) -> Response:
         wanted = filter_of(body)
         found = self._find(wanted)
+        if wanted.id and not found and wanted.only_running:
+            # Who waits for such a job to become idle asks for a running one.
+            ended = self._find(replace(wanted, only_running=False))
+            found = [snap for snap in ended if snap.kind in _IDLING]
         if wanted.id and not found:
             raise _no_job(wanted)
         target_id = self._identity.target_id
@@ -204,6 +212,18 @@ class _Cluster:
         return Response()
 
 
+_IDLING = frozenset(
+    {
+        XactionKind.ARCHIVE,
+        XactionKind.COPY_OBJECTS,
+        XactionKind.EC_GET,
+        XactionKind.EC_PUT,
+        XactionKind.EC_RESPOND,
+        XactionKind.ETL_OBJECTS,
+        XactionKind.PUT_COPIES,
+    }
+)
+"""Jobs that AIStore keeps for more work when theirs is done, and ends later; here they have ended by then."""
 _MEMBERSHIP = frozenset(
     {
         Action.START_MAINTENANCE,

@@ -45,7 +45,8 @@ class SharedCounters:
     """The memory, with a row for each worker."""
 
     def __init__(self, workers: int) -> None:
-        self._memory = mmap.mmap(-1, workers * _ROW_WORDS * _WORD)
+        # The last row holds what the sums were when they were reset.
+        self._memory = mmap.mmap(-1, (workers + 1) * _ROW_WORDS * _WORD)
         self.words = memoryview(self._memory).cast("Q")
         self.workers = workers
 
@@ -79,9 +80,21 @@ class Row(Counters):
     def totals(self) -> dict[str, int]:
         """See `Counters.totals`: the sums of all workers."""
         found = super().totals()
-        words, workers = self._shared.words, self._shared.workers
+        words, base = self._shared.words, self._shared.workers * _ROW_WORDS
         for name, index in _INDEX.items():
-            total = sum(words[row * _ROW_WORDS + index] for row in range(workers))
-            if total:
+            total = self._sum(index) - words[base + index]
+            if total > 0:
                 found[name] = total
         return found
+
+    def reset(self, prefix: str = "") -> None:
+        """See `Counters.reset`; for all workers."""
+        super().reset(prefix)
+        words, base = self._shared.words, self._shared.workers * _ROW_WORDS
+        for name, index in _INDEX.items():
+            if name.startswith(prefix):
+                words[base + index] = self._sum(index)
+
+    def _sum(self, index: int) -> int:
+        words = self._shared.words
+        return sum(words[row * _ROW_WORDS + index] for row in range(self._shared.workers))

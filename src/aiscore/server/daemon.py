@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections.abc import Awaitable, Callable, Mapping
+from typing import ClassVar
 
 import msgspec
 
@@ -10,10 +11,10 @@ from aiscore.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from aiscore.server import facts
 from aiscore.server.buckets import json_response
 from aiscore.server.http import Outcome, Request, Response, ServerContext
-from aiscore.server.identity import identity_of, public_url, smap_of
+from aiscore.server.identity import SMAP_VERSION, identity_of, public_url, smap_of
 from aiscore.server.jobs import text_response
 from aiscore.server.message import in_pool, read_message
-from aiscore.server.nodes import bmd, node_stats, node_status
+from aiscore.server.nodes import bmd, node_stats, node_status, reset_stats
 from aiscore.server.router import Router
 from aiscore.wire.cluster import mountpath_list
 from aiscore.wire.config import changes_of_query, changes_of_value, encode_node_config
@@ -29,6 +30,8 @@ Question = Callable[[Request, bool], Response]
 
 class NodeNotFoundError(NotFoundError):
     """No node of the map has this id."""
+
+    tcode: ClassVar[str] = "errNodeNotFound"
 
 
 def register(router: Router, context: ServerContext) -> None:
@@ -77,7 +80,8 @@ class _Daemon:
             raise InvalidArgumentError("missing node ID")
         if node_id not in {identity.proxy_id, identity.target_id}:
             raise NodeNotFoundError(
-                f"p[{identity.proxy_id}]: cannot forward request to node {node_id}: not present in the Smap"
+                f"p[{identity.proxy_id}]: cannot forward request to node {node_id[:64]}: "
+                f"not present in the Smap v{SMAP_VERSION}"
             )
         return node_id == identity.target_id
 
@@ -93,7 +97,7 @@ class _Daemon:
                 question = self._questions.get(what)
                 if question is None:
                     raise InvalidArgumentError(
-                        f"invalid '{Path.DAEMON}' request: unrecognized 'what={what}' query"
+                        f"invalid '{Path.DAEMON}' request: unrecognized 'what={what[:100]}' query"
                     )
                 return in_pool(self._context, question, request, is_target)
             if request.path.rstrip("/").endswith("/set-config"):
@@ -111,7 +115,10 @@ class _Daemon:
                 return in_pool(self._context, self._set_config, changes)
             case Action.RESET_CONFIG:
                 return in_pool(self._context, self._reset_config)
-            case Action.RESET_STATS | Action.ROTATE_LOGS | Action.CLEAR_LCACHE:
+            case Action.RESET_STATS:
+                reset_stats(self._context, message)
+                return Response()
+            case Action.ROTATE_LOGS | Action.CLEAR_LCACHE:
                 return Response()
         raise UnsupportedError(
             f"cannot {message.action or 'act on'} this node - operation not supported"

@@ -88,7 +88,7 @@ class _Extensions:
             props = self._store.put_members(bucket, shard, members, mode, archmime)
             return Response(200, props_headers(props, with_size=True))
 
-        return SpoolSink(self._store.open_spool(), use, self._context)
+        return SpoolSink(self._store.open_spool(bucket.object_cname(shard)), use, self._context)
 
     def _later(self, work: Callable[[], object]) -> Awaitable[Response]:
         return in_pool(self._context, lambda: json_response(work()))

@@ -118,7 +118,7 @@ class Listener:
             await asyncio.sleep(interval)
             self._tick()
             for connection in list(self.connections):
-                connection.check(self.now)
+                self._check(connection)
             if self.access_log is not None:
                 self.access_log.flush()
 
@@ -139,6 +139,13 @@ class Listener:
     def cut(self) -> None:
         """End every connection now."""
         for connection in list(self.connections):
+            connection.abort()
+
+    def _check(self, connection: Connection) -> None:
+        try:
+            connection.check(self.now)
+        except Exception:  # one broken connection must not end the watch over all others
+            log.exception("connection cut: peer=%s", connection.peer)
             connection.abort()
 
     def _ran(self, future: asyncio.Future[Any]) -> None:

@@ -31,7 +31,7 @@ from aiscore.wire.names import H, Path
 if TYPE_CHECKING:
     from aiscore.engine.batch.assemble import BatchArchive
 
-__all__ = ["BATCHES_MAX", "register"]
+__all__ = ["BATCHES_MAX", "Batches", "register"]
 
 log = logging.getLogger(__name__)
 

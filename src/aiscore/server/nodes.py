@@ -5,9 +5,10 @@ from aiscore.server.http import ServerContext
 from aiscore.server.identity import SMAP_VERSION, identity_of, smap_of
 from aiscore.wire.buckets import namespace_text
 from aiscore.wire.cluster import NodeStateInfo, PrimaryInfo, SmapInfo, Tcdf
+from aiscore.wire.messages import ActMsg, decode_json
 from aiscore.wire.props import props_to_json
 
-__all__ = ["bmd", "node_stats", "node_status", "state_info"]
+__all__ = ["bmd", "node_stats", "node_status", "reset_stats", "state_info"]
 
 
 def node_stats(context: ServerContext, url: str, *, is_target: bool) -> dict[str, object]:
@@ -43,6 +44,12 @@ def state_info(context: ServerContext, url: str) -> NodeStateInfo:
     return NodeStateInfo(
         smap=SmapInfo(primary=primary, uuid=identity.cluster_id, version=SMAP_VERSION)
     )
+
+
+def reset_stats(context: ServerContext, message: ActMsg) -> None:
+    """Begin to count at 0; a value of `true` means the counters of errors only."""
+    errors_only = decode_json(message.value) is True
+    context.node.store.tally.reset("err." if errors_only else "")
 
 
 def bmd(context: ServerContext) -> dict[str, object]:

@@ -121,7 +121,7 @@ class ObjectWrites:
             member = Member(archpath, size, body)
             return _stored(self._store.put_members(bucket, name, [member], mode, archmime))
 
-        return self._whole(request, put)
+        return self._whole(request, f"{bucket.object_cname(name)}/{archpath}", put)
 
     def _append(self, request: Request, bucket: BucketRef, name: str) -> Outcome:
         query = request.query
@@ -148,15 +148,15 @@ class ObjectWrites:
             grown = self._store.append(bucket, name, body, handle)
             return Response(200, [(H.APPEND_HANDLE, grown)])
 
-        return self._whole(request, append)
+        return self._whole(request, bucket.object_cname(name), append)
 
-    def _whole(self, request: Request, use: Callable[[Body, int], Response]) -> BodySink:
-        """Take a body whole, then `use` it in the pool."""
+    def _whole(self, request: Request, what: str, use: Callable[[Body, int], Response]) -> BodySink:
+        """Take a body whole, then `use` it in the pool; `what` it is for is named in errors."""
         length = request.content_length
         if length is not None and length <= COLLECT_SIZE_MAX:
             context = self._context
             return _Collector(length, lambda body: in_pool(context, use, body, len(body)))
-        return SpoolSink(self._store.open_spool(), use, self._context)
+        return SpoolSink(self._store.open_spool(what), use, self._context)
 
 
 class _Collector:

@@ -165,6 +165,7 @@ class _Supervisor:
                     one.close()
             # Ctrl-C reaches every process of the terminal, but only the supervisor decides.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the worker can take it
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
 
             def ready() -> None:

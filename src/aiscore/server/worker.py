@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from socket import socket
@@ -95,13 +95,13 @@ class Worker:
                 node.store.share_counters(self._counters)
             pool = ThreadPoolExecutor(settings.pool_threads, thread_name_prefix="ais-pool")
             context = ServerContext(node, settings, pool)
-            try:
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                try:
                     runner.run(self._serve(context, on_ready, signals, orphan_fd))
-            finally:
-                is_over = _shut_down(pool)
-                if not is_over:
-                    stack.pop_all()  # the node is in use; what is written so far is safe without a farewell
+                finally:
+                    is_over = runner.run(_shut_down(pool))
+            if not is_over:
+                stack.pop_all()  # the node is in use; what is written so far is safe without a farewell
             return is_over
 
     def stop(self) -> None:
@@ -198,13 +198,21 @@ class Worker:
             self._access_log.reopen()
 
 
-def _shut_down(pool: ThreadPoolExecutor) -> bool:
-    """End the threads of the pool; False when one is still at work."""
+async def _shut_down(pool: ThreadPoolExecutor) -> bool:
+    """End the threads of the pool, with the loop there for what they hand back; False when one is still at work."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
     # In a thread of its own, because there is no other way to wait for a pool for a while.
-    closing = Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
-    closing.start()
-    closing.join(POOL_GRACE_S)
-    if closing.is_alive():
+    def close() -> None:
+        pool.shutdown(cancel_futures=True)
+        with suppress(RuntimeError):  # the loop did not wait so long
+            loop.call_soon_threadsafe(ended.set)
+
+    Thread(target=close, daemon=True).start()
+    try:
+        await asyncio.wait_for(ended.wait(), POOL_GRACE_S)
+    except TimeoutError:
         log.warning("work of the pool did not end in time: it is given up")
         return False
     return True

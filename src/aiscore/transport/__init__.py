@@ -7,11 +7,13 @@ from aiscore.transport.base import (
     ObjectReader,
     Transport,
 )
+from aiscore.transport.options import ConnectionOptions
 from aiscore.transport.registry import default_home, open_transport
 
 __all__ = [
     "ArchiveStream",
     "BatchStream",
+    "ConnectionOptions",
     "MemberInput",
     "ObjectReader",
     "Transport",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiscore.transport.lean import Connection
     from aiscore.transport.pool import Pool
 
-__all__ = ["HEAD_MAX", "Head", "MalformedAnswerError", "Response"]
+__all__ = ["HEAD_MAX", "Head", "MalformedAnswerError", "Response", "decode"]
 
 HEAD_MAX = 64 << 10
 """Bytes of one response head, and of the receive buffer; servers send a few hundred."""

@@ -15,9 +15,12 @@ __all__ = [
     "NO_BODY",
     "Block",
     "BytesPayload",
+    "FilePayload",
     "Payload",
+    "SeekableFile",
     "StreamPayload",
     "payload_of",
+    "raw_blocks",
 ]
 
 COLLECT_MAX = BLOCK_SIZE
@@ -122,11 +125,17 @@ class StreamPayload:
 class SeekableFile(Protocol):
     """What a repeatable file must do."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes."""
+        ...
 
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go there; the new position."""
+        ...
 
-    def tell(self) -> int: ...
+    def tell(self) -> int:
+        """The position."""
+        ...
 
 
 def payload_of(body: Body, size: int | None, cname: str) -> Payload:

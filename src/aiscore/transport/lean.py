@@ -11,22 +11,21 @@ it all, and that answer is what the caller must see, not the broken pipe that fo
 import os
 import select
 import socket
-import struct
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aiscore.errors import ConnectError, ProtocolError, TransportError, TransportTimeoutError
+from aiscore.errors import ProtocolError, TransportError, TransportTimeoutError
 from aiscore.transport.answer import HEAD_MAX, Head, MalformedAnswerError, Response
 from aiscore.transport.body import NO_BODY, Block, Payload
-from aiscore.transport.endpoint import CertificateError, Endpoint
+from aiscore.transport.endpoint import Endpoint
+from aiscore.transport.sockets import connect, poll_for
 
 if TYPE_CHECKING:
     import ssl
 
     from aiscore.transport.options import ConnectionOptions
 
-__all__ = ["Connection", "StaleConnectionError", "current_epoch"]
+__all__ = ["BodyError", "Connection", "EarlyAnswer", "StaleConnectionError", "current_epoch"]
 
 CHUNK_MIN = 64 << 10
 """Smaller blocks of a stream without length are put together before they are sent."""
@@ -99,7 +98,7 @@ class Connection:
         self._is_plain = tls is None
         self._is_closed = False
         self._limit_s = options.read_timeout_s
-        self._socket = _connect(endpoint, options, tls)
+        self._socket = connect(endpoint, options, tls)
         self._buffer = bytearray(HEAD_MAX)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -122,7 +121,7 @@ class Connection:
         if self._is_closed or self.epoch != _epoch or self._start != self._end:
             return False
         try:
-            return not _poll(self._socket, select.POLLIN, 0)
+            return not poll_for(self._socket, select.POLLIN, 0)
         except (OSError, ValueError):
             return False
 
@@ -272,7 +271,9 @@ class Connection:
             try:
                 sent += self._socket.send(memoryview(data)[sent:], socket.MSG_DONTWAIT)
             except BlockingIOError:
-                events = _poll(self._socket, select.POLLIN | select.POLLOUT, self._limit_s or None)
+                events = poll_for(
+                    self._socket, select.POLLIN | select.POLLOUT, self._limit_s or None
+                )
                 if events & select.POLLIN:
                     raise EarlyAnswer from None
                 if not events:
@@ -283,7 +284,7 @@ class Connection:
 
     def _send_encrypted(self, data: memoryview) -> None:
         for start in range(0, len(data), CHUNK_MIN):
-            if start and _poll(self._socket, select.POLLIN, 0) and self._answer_is_there():
+            if start and poll_for(self._socket, select.POLLIN, 0) and self._answer_is_there():
                 raise EarlyAnswer
             try:
                 self._socket.sendall(data[start : start + CHUNK_MIN])
@@ -294,7 +295,7 @@ class Connection:
 
     def _wants_body(self) -> bool:
         """Wait for the answer to `Expect`; False when the request is answered without its body."""
-        if not _poll(self._socket, select.POLLIN, CONTINUE_WAIT_S):
+        if not poll_for(self._socket, select.POLLIN, CONTINUE_WAIT_S):
             return True
         head = self._read_head()
         if head.status == 100:
@@ -379,7 +380,8 @@ class Connection:
                 line = bytes(self._view[self._start : at])
                 self._start = at + 2
                 return line
-            if self._end - self._start > limit:
+            # One more: half of its end may have come.
+            if self._end - self._start > limit + 1:
                 raise MalformedAnswerError(f"malformed chunk from {self.url}")
             if self._end == len(buffer) or self._start == self._end:
                 count = self._end - self._start
@@ -452,74 +454,3 @@ def _guarded(blocks: Iterator[Block]) -> Iterator[Block]:
         yield from blocks
     except Exception as exc:
         raise BodyError(exc) from exc
-
-
-def _connect(
-    endpoint: Endpoint, options: "ConnectionOptions", tls: "ssl.SSLContext | None"
-) -> socket.socket:
-    try:
-        sock = socket.create_connection(
-            (endpoint.host, endpoint.port), options.connect_timeout_s or None
-        )
-    except TimeoutError:
-        raise ConnectError(
-            f"cannot reach {endpoint.url}: no answer within {options.connect_timeout_s:g} s",
-            hint="check the endpoint, or wait longer: set AIS_CONNECT_TIMEOUT",
-        ) from None
-    except (OSError, UnicodeError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc)
-        raise ConnectError(
-            f"cannot reach {endpoint.url}: {reason}",
-            hint="check that the server runs, and AIS_ENDPOINT or --endpoint",
-        ) from exc
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if tls is not None:
-            sock = _encrypt(sock, endpoint, tls)
-            sock.settimeout(options.read_timeout_s or None)
-            return sock
-        sock.settimeout(None)
-        limit = options.read_timeout_s
-        # Zero means no limit here and in the options.
-        packed = struct.pack("@ll", int(limit), int(limit % 1 * 1_000_000))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, packed)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _encrypt(sock: socket.socket, endpoint: Endpoint, tls: "ssl.SSLContext") -> socket.socket:
-    import ssl
-
-    try:
-        # Ragged ends are errors: otherwise anybody on the way could cut an answer.
-        return tls.wrap_socket(sock, server_hostname=endpoint.host, suppress_ragged_eofs=False)
-    except ssl.SSLCertVerificationError as exc:
-        raise CertificateError(
-            f"the certificate of {endpoint.url} is not trusted: {exc.verify_message}",
-            hint="name its authority with AIS_CLIENT_CA=FILE",
-        ) from exc
-    except TimeoutError:
-        raise ConnectError(
-            f"cannot reach {endpoint.url}: the TLS handshake took too long",
-            hint="wait longer: set AIS_CONNECT_TIMEOUT",
-        ) from None
-    except (OSError, ValueError) as exc:
-        reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or str(exc)
-        raise ConnectError(
-            f"cannot reach {endpoint.url}: the TLS handshake failed ({reason})",
-            hint="check that the server speaks https there",
-        ) from exc
-
-
-def _poll(sock: socket.socket, events: int, timeout_s: float | None) -> int:
-    """The events that are there, 0 after the time; unlike `select` it has no limit on descriptors."""
-    poll = select.poll()
-    poll.register(sock, events)
-    until = None if timeout_s is None else time.monotonic() + timeout_s
-    ready = poll.poll(None if timeout_s is None else timeout_s * 1000)
-    while not ready and until is not None and time.monotonic() < until:
-        ready = poll.poll(max(until - time.monotonic(), 0) * 1000)
-    return ready[0][1] if ready else 0

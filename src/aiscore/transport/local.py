@@ -1,13 +1,23 @@
 """The transport to a store in this process."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
+from aiscore.model.chunks import RechunkOptions, RechunkResult
 from aiscore.model.config import ClusterConfig
+from aiscore.model.multipart import (
+    UPLOADS_PAGE_MAX,
+    CompleteOptions,
+    MultipartUpload,
+    PartInfo,
+    PartOptions,
+    PartRef,
+    UploadOptions,
+)
 from aiscore.model.objects import (
     ArchiveMember,
     ArchiveOptions,
@@ -34,11 +44,15 @@ from aiscore.node import Node
 from aiscore.transport.base import (
     ALL_XACTIONS,
     DEFAULT_ARCHIVE,
+    DEFAULT_COMPLETE,
     DEFAULT_COPY,
     DEFAULT_GET,
     DEFAULT_LIST,
+    DEFAULT_PART,
     DEFAULT_PROMOTE,
     DEFAULT_PUT,
+    DEFAULT_RECHUNK,
+    DEFAULT_UPLOAD,
     ArchiveStream,
     BatchStream,
     MemberInput,
@@ -192,6 +206,66 @@ class LocalTransport:
     def list_page(self, bucket: BucketRef, options: ListOptions = DEFAULT_LIST) -> ListPage:
         """One page of a listing, in byte order of names."""
         return self._store.list_page(bucket, options)
+
+    def create_upload(
+        self, bucket: BucketRef, name: str, options: UploadOptions = DEFAULT_UPLOAD
+    ) -> str:
+        """Begin to store an object in parts; the id of the upload."""
+        return self._store.create_upload(bucket, name, options)
+
+    def put_part(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        number: int,
+        body: Body,
+        options: PartOptions = DEFAULT_PART,
+    ) -> PartInfo:
+        """Store a part: it counts when this returns, not at all when it raises."""
+        return self._store.put_part(bucket, name, upload_id, number, body, options)
+
+    def list_uploads(
+        self,
+        bucket: BucketRef,
+        prefix: str = "",
+        after: tuple[str, str] | None = None,
+        limit: int = UPLOADS_PAGE_MAX,
+    ) -> list[MultipartUpload]:
+        """Uploads that are neither completed nor aborted, by name, then by age."""
+        return self._store.list_uploads(bucket, prefix, after, limit)
+
+    def list_parts(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        after: int = 0,
+        limit: int = UPLOADS_PAGE_MAX,
+    ) -> list[PartInfo]:
+        """Stored parts with numbers greater than `after`, in order."""
+        return self._store.list_parts(bucket, name, upload_id, after, limit)
+
+    def complete_upload(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        parts: Sequence[PartRef],
+        options: CompleteOptions = DEFAULT_COMPLETE,
+    ) -> ObjectProps:
+        """Turn parts into the object, whole or not at all; the upload ends with success only."""
+        return self._store.complete_upload(bucket, name, upload_id, parts, options)
+
+    def abort_upload(self, bucket: BucketRef, name: str, upload_id: str) -> None:
+        """Drop an upload and its parts."""
+        self._store.abort_upload(bucket, name, upload_id)
+
+    def rechunk_bucket(
+        self, bucket: BucketRef, options: RechunkOptions = DEFAULT_RECHUNK
+    ) -> RechunkResult:
+        """Lay objects out in chunks, or in one piece, as a job."""
+        return self._store.rechunk_bucket(bucket, options)
 
     def list_members(
         self, bucket: BucketRef, shard: str, archmime: ArchiveFormat | None = None

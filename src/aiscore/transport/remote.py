@@ -55,13 +55,14 @@ from aiscore.transport.remote_jobs import Jobs
 from aiscore.transport.remote_objects import RemoteObjects
 from aiscore.transport.remote_read import open_remote, read_remote
 from aiscore.transport.remote_store import RemoteStore
+from aiscore.transport.remote_uploads import RemoteUploads
 from aiscore.transport.session import Session
 from aiscore.wire.names import Action
 
 __all__ = ["RemoteTransport"]
 
 
-class RemoteTransport:
+class RemoteTransport(RemoteUploads):
     """Calls a server; see `Transport` for every method. Shared by threads, and usable after a fork."""
 
     def __init__(self, endpoint: str, connection: ConnectionOptions | None = None) -> None:
@@ -263,7 +264,7 @@ class RemoteTransport:
 
     def get_batch(self, request: BatchRequest) -> BatchStream:
         """Fetch entries in order."""
-        from aiscore.transport.remote_batch import open_batch
+        from aiscore.transport.remote_entries import open_batch
 
         return open_batch(self._session, request, self._store.is_ours)
 

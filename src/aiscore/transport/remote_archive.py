@@ -19,18 +19,12 @@ from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest, BatchResult
 from aiscore.model.stream import BLOCK_SIZE
 from aiscore.transport.answer import MalformedAnswerError
-from aiscore.transport.remote_batch import (
-    BatchAnswer,
-    Delivery,
-    ask,
-    has_ranges,
-    match_member,
-    same_begin,
-)
+from aiscore.transport.remote_batch import BatchAnswer, Delivery, ask, has_ranges, match_member
+from aiscore.transport.remote_entries import same_begin
 from aiscore.transport.session import Session
 from aiscore.transport.tarstream import BUFFER_SIZE, TAR_END, TarMember, TarStream
 
-__all__ = ["RemoteArchive", "open_archive"]
+__all__ = ["RemoteArchive", "Source", "Unpacker", "open_archive"]
 
 _BLOCK = 512
 _GZIP = 31

@@ -65,9 +65,14 @@ class Jobs:
         Raises:
             XactionNotFoundError: no job has this id.
         """
-        found = decode_snaps(self._ask(What.XACTION_STATS, XactionFilter(id=job_id)).body)
+        try:
+            found = decode_snaps(self._ask(What.XACTION_STATS, XactionFilter(id=job_id)).body)
+        except XactionNotFoundError:
+            found = []
         if not found:
-            raise XactionNotFoundError(f'job "{job_id}" not found')
+            raise XactionNotFoundError(
+                f'job "{job_id}" does not exist', hint="see: ais show job --all"
+            )
         return _merged(found)
 
     def stop(self, wanted: XactionFilter, control: ControlClient) -> int:

@@ -30,7 +30,7 @@ from aiscore.wire.buckets import bucket_query, quote_path
 from aiscore.wire.names import H, Path
 from aiscore.wire.objects import get_request, parse_content_range, props_from_headers
 
-__all__ = ["RemoteReader", "open_remote", "plain_target", "read_remote"]
+__all__ = ["RemoteReader", "Source", "open_remote", "plain_target", "read_remote", "source_of"]
 
 
 class Source(NamedTuple):
@@ -270,7 +270,7 @@ class RemoteReader:
         """The answer for what is left.
 
         Raises:
-            PreconditionFailedError: it would be of another content.
+            PreconditionFailedError: it would be of another content, or what is there now is shorter.
         """
         source, size = self._source, self.size
         headers = [h for h in source.headers if h[0].lower() != H.RANGE.lower()]
@@ -282,7 +282,7 @@ class RemoteReader:
             headers.append((H.RANGE, f"bytes={start}-{self._start + size - 1}"))
         try:
             response = source.request(tuple(headers), self._attempts)
-        except PreconditionFailedError as exc:
+        except (PreconditionFailedError, RangeNotSatisfiableError) as exc:
             raise self._changed() from exc
         except ObjectNotFoundError as exc:
             raise type(exc)(

@@ -28,7 +28,7 @@ from aiscore.wire.messages import decode_json
 from aiscore.wire.names import H, Path, Q
 from aiscore.wire.objects import pine_of, props_from_headers
 
-__all__ = ["RemoteShards"]
+__all__ = ["Member", "RemoteShards", "check_member_name"]
 
 MEMBER_NAME_MAX = 4096
 """Bytes of a member's name; what Linux accepts as a path."""
@@ -39,13 +39,19 @@ class Member(Protocol):
     """A file on its way into a shard (`transport.MemberInput`)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Path inside the shard."""
+        ...
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes."""
+        ...
 
     @property
-    def body(self) -> Body: ...
+    def body(self) -> Body:
+        """Content of exactly that size."""
+        ...
 
 
 class RemoteShards:

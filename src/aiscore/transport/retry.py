@@ -12,7 +12,7 @@ from collections.abc import Callable
 from aiscore.errors import AisError, ConnectError
 from aiscore.transport.options import ConnectionOptions
 
-__all__ = ["Attempts", "retry_after"]
+__all__ = ["Attempts", "retry_after", "sent_nothing"]
 
 CONNECT_BACKOFF_S = 0.1
 """Longest first wait after a connection that was refused or broke: a server that restarts is soon back."""

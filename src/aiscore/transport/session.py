@@ -201,7 +201,8 @@ class Session:
                 self._head(endpoint, call, target),
                 call.payload,
                 expect_continue=self._asks_first(call.payload),
-                is_safe=call.is_safe,
+                # The second try of a DELETE finds nothing: its caller must know that there was a first.
+                is_safe=call.is_safe and call.method != "DELETE",
             )
             if response.status not in REDIRECTS:
                 return response

@@ -46,6 +46,7 @@ _FIXED: dict[str, Any] = {
         "dsorter_mem_threshold": "100GB",
         "compression": "never",
         "bundle_multiplier": 4,
+        "burst_buffer": 0,
     },
     "tcb": _TRANSFER,
     "tco": _TRANSFER,

@@ -166,6 +166,10 @@ def error_of_code(code: str, message: str, *, hint: str | None = None, kind: str
 
 
 def _tcode_of(exc: AisError) -> str:
+    """AIStore's name: what the class itself says, which only the server's own classes do, else that of its kind."""
+    own = getattr(exc, "tcode", None)
+    if isinstance(own, str):
+        return own
     return next((tcode for cls, tcode in _TCODES if isinstance(exc, cls)), "")
 
 

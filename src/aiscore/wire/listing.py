@@ -162,12 +162,14 @@ def decode_request(value: bytes | msgspec.Raw, *, is_extended: bool = False) -> 
     fields = _fields(value)
     flags = decode_int(fields.get("flags") or 0, "flags")
     page_size = decode_int(fields.get("pagesize") or 0, "pagesize")
+    if page_size < 0:
+        raise InvalidArgumentError(f"invalid pagesize {page_size}: expected 0 or more")
     options = ListOptions(
         prefix=_string(fields, "prefix"),
         delimiter="/" if flags & Ls.NO_RECURSION else "",
         start_after=_string(fields, "start_after"),
         token=_string(fields, "continuation_token"),
-        page_size=min(max(page_size, 0), LIST_PAGE_MAX),
+        page_size=min(page_size, LIST_PAGE_MAX),
         props=_wanted(_string(fields, "props"), flags),
         archive=bool(flags & Ls.ARCHIVE),
         directories=not flags & Ls.NO_DIRS,
@@ -309,7 +311,7 @@ def _listed(entry: _Entry) -> ListEntry:
         flags = EntryFlag(entry.f)
         if len(_FLAGS) < _FLAGS_MAX:
             _FLAGS[entry.f] = flags
-    if not (entry.cs or entry.a or entry.v or entry.t or entry.m or entry.c or entry.xd == {}):
+    if not (entry.cs or entry.a or entry.v or entry.t or entry.m or entry.c or entry.xd is not None):
         return _new_entry(
             ListEntry,
             (entry.n, entry.s, None, "", entry.xa, entry.xm, None, "", 1, entry.xe, flags),

@@ -19,6 +19,7 @@ from aiscore.model.objects import (
     PromoteOptions,
     Selection,
 )
+from aiscore.model.template import parse_template
 from aiscore.wire.buckets import bucket_from_json, bucket_to_json
 
 __all__ = [
@@ -358,7 +359,7 @@ def selection_of(names: Sequence[str] | None, template: str) -> Selection:
     A template without a range is a prefix; a star at its end means nothing. An empty list of names is no object.
 
     Raises:
-        InvalidArgumentError: both are given, or a name is invalid.
+        InvalidArgumentError: both are given, or a name or the template is invalid.
     """
     if names and template:
         raise InvalidArgumentError("objnames and template are mutually exclusive")
@@ -369,6 +370,9 @@ def selection_of(names: Sequence[str] | None, template: str) -> Selection:
     prefix = template.removesuffix("*")
     if _TEMPLATE_SIGNS.isdisjoint(prefix):
         return Selection(prefix=prefix)
+    parse_template(
+        template
+    )  # an invalid one is the error of the request, not of the job that it would begin
     return Selection(template=template)
 
 

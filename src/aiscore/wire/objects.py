@@ -294,7 +294,7 @@ def get_options(query: Mapping[str, str], header: Header) -> GetOptions:
     """
     text = header("range")
     byte_range = None if text is None else parse_range(text)
-    if len(query) < 2 and Q.VALIDATE_CHECKSUM not in query and Q.ARCHPATH not in query:
+    if query.keys() <= _BUCKET_QUERY:
         return _PLAIN_GET if byte_range is None else GetOptions(byte_range=byte_range)
     archpath = query.get(Q.ARCHPATH) or None
     mode = query.get(Q.ARCHMODE)
@@ -578,3 +578,4 @@ def _compute_of(header: Header) -> ChecksumType | None:
 
 
 _PLAIN_GET = GetOptions()
+_BUCKET_QUERY = frozenset({Q.PROVIDER, Q.NAMESPACE})

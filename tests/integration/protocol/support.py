@@ -33,6 +33,7 @@ class Counts:
     sources: int = 0
     closed: int = 0
     worked: int = 0
+    asked: int = 0
     bodies: list[bytes] = field(default_factory=list)
 
 
@@ -142,6 +143,7 @@ def build(counts: Counts) -> Callable[[ServerContext], Router]:
 
         def body(request: Request) -> Outcome:
             size = int(request.query.get("size", "5"))
+            counts.asked += 1
             return Response(200, [("Kind", "bytes")], pattern(0, size))
 
         def work(request: Request) -> Outcome:
@@ -151,6 +153,10 @@ def build(counts: Counts) -> Callable[[ServerContext], Router]:
                 return Response(200, [], request.query.get("say", "done").encode())
 
             return in_pool(context, run)
+
+        def spin(request: Request) -> Outcome:
+            time.sleep(float(request.query["s"]))  # on the event loop
+            return Response()
 
         def late_source(request: Request) -> Outcome:
             def run() -> Response:
@@ -188,6 +194,7 @@ def build(counts: Counts) -> Callable[[ServerContext], Router]:
             "source": source,
             "bytes": body,
             "work": work,
+            "spin": spin,
             "late-source": late_source,
             "message": message,
             "fail": fail,

@@ -174,9 +174,11 @@ def test_expecting_clients_are_told_to_go_on(server: Served) -> None:
         assert peer.answer().status == 200
 
 
-def test_expecting_clients_are_refused_before_they_send(server: Served) -> None:
+@pytest.mark.parametrize("size", [5, 5_000_000])
+def test_expecting_clients_are_refused_before_they_send(server: Served, size: int) -> None:
     with server.connect() as peer:
-        peer.send(request("/nope", "PUT", "Content-Length: 5000000\r\nExpect: 100-continue\r\n"))
+        head = f"Content-Length: {size}\r\nExpect: 100-continue\r\n"
+        peer.send(request("/nope", "PUT", head))
         answer = peer.answer()
         assert answer.status == 404
         assert answer.closes

@@ -276,6 +276,7 @@ def test_a_member_that_is_not_there(server: Server) -> None:
         ("archregx=a/1&archmode=wdskey", ["a/1.jpg", "a/1.txt"]),
         ("archregx=&archmode=regexp", list(SHARD)),
         ("archregx=*&archmode=regexp", list(SHARD)),
+        ("archmode=prefix", list(SHARD)),
     ],
 )
 def test_members_that_match_come_as_a_tar(server: Server, query: str, names: list[str]) -> None:

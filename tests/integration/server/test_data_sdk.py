@@ -2,14 +2,23 @@
 
 import io
 import shlex
+import ssl
 import subprocess
 from collections.abc import Iterator
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from aistore.sdk import Client
-from aistore.sdk.archive_config import ArchiveConfig, ArchiveMode
-from aistore.sdk.errors import ErrBckNotFound, ErrObjNotFound
+from aistore.sdk import Client  # type: ignore[import-untyped]
+from aistore.sdk.archive_config import (  # type: ignore[import-untyped]
+    ArchiveConfig,
+    ArchiveMode,
+)
+from aistore.sdk.errors import (  # type: ignore[import-untyped]
+    ErrBckNotFound,
+    ErrObjNotFound,
+)
 from tests.integration.server.data import BUCKET, MIB, Server, serving
 
 from aiscore.model.objects import ArchivePutMode, GetOptions, PutOptions
@@ -69,8 +78,43 @@ def test_what_is_put_is_read(server: Server, client: Client, size: int, tmp_path
 def test_an_upload_of_unknown_length_is_not_lost(server: Server, client: Client) -> None:
     """Over TLS the client asks first, without saying that data will follow."""
     blocks = [pattern(300_000, i) for i in range(5)]
-    client.bucket("b").object("unknown").get_writer().put_content(iter(blocks))  # type: ignore[arg-type]
+    client.bucket("b").object("unknown").get_writer().put_content(iter(blocks))
     assert server.store.read(BUCKET, "unknown", GetOptions()) == b"".join(blocks)
+
+
+def test_only_who_asks_first_is_redirected(server: Server) -> None:
+    """The Python client sends head without body and waits; others send their body at once."""
+    if not server.cert:
+        pytest.skip("the Python client asks first over TLS only")
+    context = ssl.create_default_context(cafile=server.cert)
+    path = "/v1/objects/b/asked?provider=ais&skip_vc=true"
+
+    def put(path: str, agent: str, body: bytes) -> HTTPResponse:
+        connection = HTTPSConnection(*server.address, context=context, timeout=10)
+        connection.putrequest("PUT", path)
+        for name, value in (
+            ("User-Agent", agent),
+            ("Connection", "close"),
+            ("Content-Length", "5"),
+        ):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        return connection.getresponse()
+
+    asked = put(path, "ais/python/2.0.0", b"")
+    assert asked.status == 307
+    location = urlsplit(asked.headers["Location"])
+    host, port = server.address
+    assert (location.scheme, location.netloc, location.path) == (
+        "https",
+        f"{host}:{port}",
+        "/v1/objects/b/asked",
+    )
+    assert location.query.startswith("provider=ais&skip_vc=true&pid=")
+    assert put(f"{location.path}?{location.query}", "ais/python/2.0.0", b"12345").status == 200
+    assert server.store.read(BUCKET, "asked", GetOptions()) == b"12345"
+    assert put(path, "Python-urllib/3.11", b"54321").status == 200
+    assert server.store.read(BUCKET, "asked", GetOptions()) == b"54321"
 
 
 def test_properties(server: Server, client: Client) -> None:
@@ -161,6 +205,6 @@ def test_a_raw_batch_is_the_archive(server: Server, client: Client) -> None:
     server.store.put(BUCKET, "raw", b"content", PutOptions())
     batch = client.batch("raw", bucket=client.bucket("b"))
     response = batch.get(raw=True)
-    data = io.BytesIO(response.read())  # type: ignore[union-attr]
+    data = io.BytesIO(response.read())
     assert b"content" in data.getvalue()
-    response.close()  # type: ignore[union-attr]
+    response.close()

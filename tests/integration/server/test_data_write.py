@@ -4,6 +4,7 @@ import io
 import json
 import os
 import socket
+import sqlite3
 import tarfile
 import threading
 import time
@@ -228,6 +229,36 @@ def test_many_uploads_at_once(own: Server) -> None:
     assert statuses == [200] * len(bodies)
     for name, data in bodies.items():
         assert own.store.read(BUCKET, name, VERIFIED) == data
+
+
+def test_a_writer_of_another_process_keeps_nobody_waiting_who_reads(own: Server) -> None:
+    own.store.put(BUCKET, "o", b"old", PutOptions())
+    own.call("GET", "/v1/objects/b/o")
+    # As another process would: this connection is not one of the store's.
+    other = sqlite3.connect(f"{own.store.core.home}/index.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answers: list[int] = []
+
+    def change(method: str, path: str) -> None:
+        answers.append(own.call(method, path, b"new").status)
+
+    changes = [("PUT", "/v1/objects/b/o"), ("PUT", "/v1/objects/b/new")]
+    threads = [threading.Thread(target=change, args=each) for each in changes]
+    for thread in threads:
+        thread.start()
+    slowest = 0.0
+    for _ in range(50):
+        started = time.monotonic()
+        assert own.call("GET", "/v1/objects/b/o").body == b"old"
+        slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 1, "the event loop waited"
+    assert answers == []
+    other.execute("ROLLBACK")
+    other.close()
+    for thread in threads:
+        thread.join()
+    assert answers == [200, 200]
+    assert own.call("GET", "/v1/objects/b/o").body == b"new"
 
 
 # append

@@ -252,7 +252,7 @@ def test_a_glance_verifies_where_the_bucket_wants_it(store: Store) -> None:
 
 def test_a_spool_gives_back_what_it_was_given(store: Store) -> None:
     data = pattern(2 * MIB + 1)
-    spool = store.open_spool()
+    spool = store.open_spool("ais://b/o")
     for start in range(0, len(data), 300_000):
         spool.write(data[start : start + 300_000])
     spool.rewind()

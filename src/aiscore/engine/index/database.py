@@ -30,6 +30,8 @@ __all__ = ["Connection", "Database", "abandon", "index_error"]
 
 BUSY_TIMEOUT_S = 60.0
 """How long a writer waits for the writers of other processes before it gives up with `BusyError`."""
+BRIEF_WAIT_S = 0.005
+"""The same for who must not wait: some commits of others fit in, a transaction that syncs does not."""
 CACHE_ROWS_MAX = 65_536
 """Rows in one connection's cache; about 40 MiB. Past it the cache starts anew."""
 
@@ -161,6 +163,16 @@ class Database:
                     _roll_back(connection)
                 raise
 
+    @contextmanager
+    def briefly(self) -> Iterator[None]:
+        """Inside, this thread waits for writers of other processes for `BRIEF_WAIT_S` only, then it is `BusyError`."""
+        connection = self.connection()
+        connection.execute(f"PRAGMA busy_timeout = {round(BRIEF_WAIT_S * 1000)}")
+        try:
+            yield
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+
     @property
     def is_writing(self) -> bool:
         """True while another thread of this process is in a write transaction."""
@@ -255,9 +267,7 @@ def index_error(exc: sqlite3.Error, home: str) -> AisError:
     """The typed error for a failure of the index."""
     code = _primary_code(exc)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return BusyError(
-            f"the index of {home} is busy for {BUSY_TIMEOUT_S:.0f} s", hint="try again"
-        )
+        return BusyError(f"the index of {home} is busy with the writes of others", hint="try again")
     if code == sqlite3.SQLITE_FULL:
         return CapacityExceededError(
             f"no space left for the index of {home}", hint="free space on that disk"

@@ -13,11 +13,13 @@ __all__ = [
     "after_prefix",
     "delete_object",
     "find_object",
+    "insert_manifest",
     "insert_pieces",
     "manifest_of",
     "rows_after",
     "select_for_write",
     "select_object",
+    "swap_pieces",
     "write_object",
 ]
 
@@ -122,6 +124,24 @@ def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) 
         _discard(connection, old)
 
 
+def swap_pieces(connection: Connection, old: ObjectRow, pieces: Sequence[PieceRef]) -> ObjectRow:
+    """Let `old`, as it is now, point at other pieces with the same content; the row that it becomes.
+
+    All that is known of the content stays: version, checksum, metadata, times, generation, shard index.
+    """
+    first = pieces[0]
+    row = old._replace(
+        mountpath_id=first.mountpath_id,
+        piece_id=first.piece_id,
+        piece_count=len(pieces),
+        piece_size_max=max(piece.size for piece in pieces),
+    )
+    connection.execute(_WRITE, row)
+    connection.cache[(row.bucket_id, row.name)] = row
+    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, old.piece_id))
+    return row
+
+
 def delete_object(connection: Connection, row: ObjectRow) -> None:
     """Remove the name; its pieces become garbage."""
     connection.execute(
@@ -136,21 +156,30 @@ def _discard(connection: Connection, row: ObjectRow) -> None:
     connection.execute("DELETE FROM shard_indexes WHERE generation = ?", (row.generation,))
 
 
-def insert_pieces(connection: Connection, pieces: Sequence[PieceRef]) -> None:
-    """Enter new pieces, and their manifest when there is more than one."""
-    first = pieces[0]
+def insert_pieces(
+    connection: Connection, pieces: Sequence[PieceRef], state: int = PIECE_LIVE
+) -> None:
+    """Enter new pieces."""
     if len(pieces) == 1:
+        first = pieces[0]
         connection.execute(
-            "INSERT INTO pieces VALUES (?, ?, ?)", (first.piece_id, first.mountpath_id, PIECE_LIVE)
+            "INSERT INTO pieces VALUES (?, ?, ?)", (first.piece_id, first.mountpath_id, state)
         )
         return
     connection.executemany(
         "INSERT INTO pieces VALUES (?, ?, ?)",
-        [(piece.piece_id, piece.mountpath_id, PIECE_LIVE) for piece in pieces],
+        [(piece.piece_id, piece.mountpath_id, state) for piece in pieces],
     )
+
+
+def insert_manifest(connection: Connection, pieces: Sequence[PieceRef]) -> None:
+    """Enter the order of the pieces of one object; a single one needs no manifest."""
+    if len(pieces) == 1:
+        return
+    first = pieces[0].piece_id
     connection.executemany(
         "INSERT INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
-        [(first.piece_id, number, *piece) for number, piece in enumerate(pieces, start=1)],
+        [(first, number, *piece) for number, piece in enumerate(pieces, start=1)],
     )
 
 

@@ -5,7 +5,14 @@ import sqlite3
 from aiscore.engine.layout import APPLICATION_ID, FORMAT_VERSION, check_format
 from aiscore.errors import FormatVersionError
 
-__all__ = ["PIECE_APPENDING", "PIECE_GARBAGE", "PIECE_LIVE", "check_identity", "migrate"]
+__all__ = [
+    "PIECE_APPENDING",
+    "PIECE_GARBAGE",
+    "PIECE_LIVE",
+    "PIECE_PART",
+    "check_identity",
+    "migrate",
+]
 
 PIECE_LIVE = 0
 """Named by an object or by a row of `manifests`."""
@@ -13,6 +20,8 @@ PIECE_GARBAGE = 1
 """No name points at it (nor at the manifest that starts with it): the file goes when no reader holds it."""
 PIECE_APPENDING = 2
 """Held by a row of `appends`: still growing, not yet visible."""
+PIECE_PART = 3
+"""Held by a row of `parts`: finished, not yet visible."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -81,6 +90,30 @@ CREATE TABLE appends (
   piece_id INTEGER NOT NULL,
   size INTEGER NOT NULL,
   used_ns INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE uploads (
+  id TEXT PRIMARY KEY,
+  bucket_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  custom TEXT,
+  checksum_type TEXT NOT NULL,
+  has_md5 INTEGER NOT NULL,
+  session_id INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL,
+  used_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX uploads_named ON uploads (bucket_id, name, id);
+
+CREATE TABLE parts (
+  upload_id TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  piece_id INTEGER NOT NULL,
+  mountpath_id INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  checksum TEXT NOT NULL,
+  md5 TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL,
+  PRIMARY KEY (upload_id, number)) WITHOUT ROWID;
 
 CREATE TABLE shard_indexes (
   generation INTEGER PRIMARY KEY,

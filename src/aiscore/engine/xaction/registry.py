@@ -28,7 +28,7 @@ from aiscore.model.xaction import (
     XactionState,
 )
 
-__all__ = ["Xactions"]
+__all__ = ["AlreadyRunningError", "Xactions"]
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,15 @@ _COLUMNS = (
 )
 
 
+class AlreadyRunningError(BusyError):
+    """A job of this kind works on the bucket; it runs alone."""
+
+    def __init__(self, job_id: str, control: str) -> None:
+        super().__init__(f"job {job_id} ({control}) is running", hint=f"stop it: ais stop {job_id}")
+        self.job_id = job_id
+        self.control = control
+
+
 class Xactions:
     """Jobs of one home."""
 
@@ -62,11 +71,18 @@ class Xactions:
         target: BucketRef | None = None,
         control: str = "",
         announce: Announce = unannounced,
+        *,
+        alone: bool = False,
     ) -> Job:
         """Begin a job of this process, and tell its id.
 
         A disk without room does not keep it from running: then it has no row.
+
+        Raises:
+            AlreadyRunningError: `alone`, and a job of this kind works on the bucket.
         """
+        if alone:
+            self._mark_lost()
         job_id = _new_id()
         now = time.time_ns()
         is_recorded = True
@@ -74,6 +90,8 @@ class Xactions:
         try:
             session = self._sessions.current()
             with self._database.write() as connection:
+                if alone:
+                    _refuse_second(connection, kind, _text(bucket))
                 connection.execute(
                     f"INSERT INTO xactions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, '', '', '{{}}')",
                     (*row, session, now, now, control),
@@ -279,6 +297,13 @@ def _new_id() -> str:
     letters = _ALPHABET[:52]
     middle = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH - 2))
     return f"{secrets.choice(letters)}{middle}{secrets.choice(letters)}"
+
+
+def _refuse_second(connection: Connection, kind: XactionKind, bucket: str) -> None:
+    query = "SELECT id, control FROM xactions WHERE kind = ? AND bucket = ? AND ended_ns = 0"
+    found = connection.execute(query, (kind.value, bucket)).fetchone()
+    if found is not None:
+        raise AlreadyRunningError(*found)
 
 
 def _prune(connection: Connection, now: int) -> None:

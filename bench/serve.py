@@ -1,0 +1,439 @@
+"""`ais serve` against nginx, and against any other server of AIStore's API: GET, PUT and GetBatch over loopback.
+
+wrk is the client; server and client have a CPU each. nginx serves the same files with sendfile and takes PUT through
+its DAV module, which writes a file and renames it over the old one. Both sides have one process, keep connections alive
+and write no access log. CPU is what the server's processes used, p99 is wrk's.
+
+    python bench/serve.py [--rounds 5] [--seconds 2] [--only get-10k,put-1m,batch]
+    python bench/serve.py --peer http://127.0.0.1:51081 --peer-pids 4711 [--peer-query pid=P&utm=U]
+
+The peer must have no bucket `bench-serve`; it is made there and destroyed. Debian: apt install wrk nginx-light.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import psutil
+
+from harness import arguments, finish, goal, machine
+
+KIB, MIB = 1 << 10, 1 << 20
+BUCKET = "bench-serve"
+GETS = (
+    ("get-1k", KIB, 100),
+    ("get-10k", 10 * KIB, 100),
+    ("get-1m", MIB, 16),
+    ("get-64m", 64 * MIB, 2),
+)
+PUTS = (("put-10k", 10 * KIB, 100), ("put-1m", MIB, 16), ("put-64m", 64 * MIB, 2))
+MEMBERS, MEMBER_SIZE = 64, 10 * KIB
+LUA = """
+local body = %s
+local count = 0
+request = function()
+  count = count + 1
+  return wrk.format("%s", string.format("%s", count %% %d), nil, body)
+end
+"""
+
+
+@dataclass
+class Server:
+    """One contender: where it answers, whose CPU counts, and how a name becomes a path."""
+
+    name: str
+    url: str
+    pids: list[int]
+    path: str
+    query: str = ""
+    process: "subprocess.Popen[str] | None" = None
+    peak: int = 0
+
+    def target(self, name: str, *, is_put: bool = False) -> str:
+        query = f"?{self.query}" if self.query and is_put else ""
+        return f"{self.path}/{name}{query}"
+
+    def processes(self) -> list[psutil.Process]:
+        found = [psutil.Process(pid) for pid in self.pids]
+        return found + [child for parent in found for child in parent.children(recursive=True)]
+
+    def cpu_s(self) -> float:
+        times = [process.cpu_times() for process in self.processes()]
+        self.peak = max(self.peak, sum(p.memory_info().rss for p in self.processes()))
+        return sum(t.user + t.system for t in times)
+
+
+@dataclass
+class Figures:
+    """Of one contender in one test, a value each round."""
+
+    rate: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each run (%(default)s)")
+    parser.add_argument("--only", default="", help="tests, comma separated")
+    parser.add_argument("--connections", default="1,8,32", help="(%(default)s)")
+    parser.add_argument("--peer", default="", help="URL of another server of AIStore's API")
+    parser.add_argument("--peer-pids", default="", help="its processes, comma separated")
+    parser.add_argument("--peer-query", default="", help="what its PUT needs in the query")
+    options = parser.parse_args()
+    for tool in ("wrk", "nginx", "taskset"):
+        if shutil.which(tool) is None:
+            sys.exit(f"{tool} is missing (Debian: apt install wrk nginx-light util-linux)")
+    only = set(filter(None, options.only.split(",")))
+    connections = [int(count) for count in options.connections.split(",")]
+    with tempfile.TemporaryDirectory(dir=options.dir) as directory:
+        os.chmod(directory, 0o755)
+        facts = machine(directory)
+        ours, nginx = start_ours(directory), start_nginx(directory)
+        servers = [ours, nginx]
+        try:
+            if options.peer:
+                pids = [int(pid) for pid in options.peer_pids.split(",")]
+                path = f"/v1/objects/{BUCKET}"
+                servers.append(Server("peer", options.peer, pids, path, options.peer_query))
+            for server in servers:
+                if server is not nginx:
+                    call(server, "POST", f"/v1/buckets/{BUCKET}", {"action": "create-bck"})
+            goals = run_all(servers, directory, options, only, connections)
+        finally:
+            if options.peer:
+                call(servers[-1], "DELETE", f"/v1/buckets/{BUCKET}", {"action": "destroy-bck"})
+            for server in (ours, nginx):
+                stop(server)
+        print(
+            "\npeak memory of the servers: "
+            + ", ".join(f"{s.name} {s.peak >> 20} MiB" for s in servers)
+        )
+        finish("serve", facts, goals, save=options.save)
+
+
+def run_all(
+    servers: list[Server], directory: str, options: "object", only: set[str], connections: list[int]
+) -> list[dict[str, object]]:
+    goals: list[dict[str, object]] = []
+    for test, size, count in GETS:
+        if only and test not in only:
+            continue
+        for server in servers:
+            fill(server, test, size, count)
+        for clients in connections:
+            if size == 64 * MIB and clients > 8:
+                continue
+            goals += run(servers, test, "GET", size, count, clients, directory, options)
+    for test, size, count in PUTS:
+        if only and test not in only:
+            continue
+        for clients in connections:
+            if size == 64 * MIB and clients > 8:
+                continue
+            goals += run(servers, test, "PUT", size, count, clients, directory, options)
+    if not only or "batch" in only:
+        goals += batches([s for s in servers if s.name != "nginx"], options)
+    return goals
+
+
+def run(
+    servers: list[Server],
+    test: str,
+    method: str,
+    size: int,
+    count: int,
+    clients: int,
+    directory: str,
+    options: argparse.Namespace,
+) -> list[dict[str, object]]:
+    figures = {server.name: Figures() for server in servers}
+    for number in range(-1, options.rounds):
+        for server in servers:
+            found = load(server, test, method, size, count, clients, directory, options.seconds)
+            if number >= 0:
+                figures[server.name].rate.append(found[0])
+                figures[server.name].cpu_us.append(found[1])
+                figures[server.name].p99_ms.append(found[2])
+    print(f"\n{test}, {clients} connections")
+    print(
+        f"  {'':10} {'req/s min':>10} {'median':>10} {'max':>10} {'cpu us/req':>11} {'p99 ms':>9}"
+    )
+    for name, f in figures.items():
+        print(
+            f"  {name:10} {min(f.rate):10.0f} {statistics.median(f.rate):10.0f} {max(f.rate):10.0f} "
+            f"{statistics.median(f.cpu_us):11.1f} {statistics.median(f.p99_ms):9.2f}"
+        )
+    ours = figures["ours"]
+    goals = []
+    aim = 3.0 if test == "put-10k" else 0.5 if method == "GET" and size < MIB else 1.0
+    goals.append(
+        goal(f"{test} c{clients} over nginx", ratios(ours, figures["nginx"]), aim, at_most=False)
+    )
+    if "peer" in figures:
+        goals.append(
+            goal(f"{test} c{clients} over peer", ratios(ours, figures["peer"]), 1.0, at_most=False)
+        )
+    return goals
+
+
+def ratios(one: Figures, other: Figures) -> tuple[float, float, float]:
+    found = [a / b for a, b in zip(one.rate, other.rate, strict=True) if b]
+    return (min(found), statistics.median(found), max(found)) if found else (0.0, 0.0, 0.0)
+
+
+def load(
+    server: Server,
+    test: str,
+    method: str,
+    size: int,
+    count: int,
+    clients: int,
+    directory: str,
+    seconds: float,
+) -> tuple[float, float, float]:
+    """One run of wrk: requests a second, CPU microseconds a request, p99 in ms."""
+    script = Path(directory, f"{server.name}-{test}.lua")
+    body = f'string.rep("x", {size})' if method == "PUT" else "nil"
+    path = server.target(f"{test}-%d", is_put=method == "PUT")
+    script.write_text(
+        LUA % (body, method, path.replace("%", "%%") if "%%" in path else path, count)
+    )
+    command = [
+        "taskset",
+        "-c",
+        "1",
+        "wrk",
+        "-t1",
+        f"-c{clients}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "30s",
+        "--latency",
+    ]
+    before = server.cpu_s()
+    output = subprocess.run(
+        [*command, "-s", str(script), server.url], capture_output=True, text=True, check=True
+    ).stdout
+    used = server.cpu_s() - before
+    done = re.search(r"(\d+) requests in", output)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
+    if done is None or rate is None or not int(done[1]):
+        return 0.0, 0.0, 0.0
+    if "Non-2xx" in output:
+        sys.exit(f"{server.name} refused {test}:\n{output}")
+    scale = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+    tail = float(p99[1]) * scale[p99[2]] if p99 else 0.0
+    return float(rate[1]), used * 1e6 / int(done[1]), tail
+
+
+def batches(servers: list[Server], options: argparse.Namespace) -> list[dict[str, object]]:
+    """64 objects of 10 KiB, and 64 members of a shard: in one GetBatch, and by one GET after another."""
+    goals: list[dict[str, object]] = []
+    for server in servers:
+        fill(server, "member", MEMBER_SIZE, MEMBERS)
+        names = [f"member-{number}" for number in range(MEMBERS)]
+        value = {
+            "archname": "bench.tar",
+            "objnames": names,
+            "tobck": {"name": BUCKET, "provider": "ais"},
+        }
+        call(server, "PUT", f"/v1/buckets/{BUCKET}", {"action": "archive", "value": value})
+    time.sleep(2)
+    objects = [{"objname": f"member-{n}"} for n in range(MEMBERS)]
+    archived = [{"objname": "bench.tar", "archpath": f"member-{n}"} for n in range(MEMBERS)]
+    results: dict[tuple[str, str], Figures] = {}
+    for number in range(-1, options.rounds):
+        for server in servers:
+            singles = [
+                get_bytes(server, f"/v1/objects/{BUCKET}/member-{n}") for n in range(MEMBERS)
+            ]
+            for kind, requests in (
+                ("singles", singles),
+                ("batch of objects", [batch_bytes(server, objects)]),
+                ("batch of members", [batch_bytes(server, archived)]),
+            ):
+                figures = results.setdefault((server.name, kind), Figures())
+                rate, cpu = sequential(server, requests, options.seconds)
+                if number >= 0:
+                    figures.rate.append(rate)
+                    figures.cpu_us.append(cpu)
+    print(f"\n{MEMBERS} x {MEMBER_SIZE // KIB} KiB, one connection")
+    print(f"  {'':26} {'sets/s min':>10} {'median':>10} {'max':>10} {'cpu us/set':>11}")
+    for (name, kind), f in results.items():
+        print(
+            f"  {name + ', ' + kind:26} {min(f.rate):10.0f} {statistics.median(f.rate):10.0f} {max(f.rate):10.0f} "
+            f"{statistics.median(f.cpu_us):11.0f}"
+        )
+    ours, singles_of = results["ours", "batch of objects"], results["ours", "singles"]
+    goals.append(
+        goal("GetBatch over single GETs, time", ratios(ours, singles_of), 10, at_most=False)
+    )
+    cpu = [a / b for a, b in zip(ours.cpu_us, singles_of.cpu_us, strict=True)]
+    goals.append(
+        goal(
+            "GetBatch over single GETs, CPU",
+            (min(cpu), statistics.median(cpu), max(cpu)),
+            0.5,
+            at_most=True,
+        )
+    )
+    each = [value / 1000 for value in ours.cpu_us]
+    goals.append(
+        goal(
+            "GetBatch, ms of CPU",
+            (min(each), statistics.median(each), max(each)),
+            1.2,
+            at_most=True,
+        )
+    )
+    if ("peer", "singles") in results:
+        for kind, aim in (("batch of objects", 1.0), ("batch of members", 3.0)):
+            found = ratios(results["ours", kind], results["peer", kind])
+            goals.append(goal(f"{kind} over peer", found, aim, at_most=False))
+    return goals
+
+
+def sequential(server: Server, requests: list[bytes], seconds: float) -> tuple[float, float]:
+    """Send the requests one after another on one connection, again and again: sets a second, CPU us a set."""
+    address = urlsplit(server.url)
+    buffer = memoryview(bytearray(4 * MIB))
+    with socket.create_connection((address.hostname, address.port or 80)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        before, started, sets = server.cpu_s(), time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            for request in requests:
+                connection.sendall(request)
+                read_answer(connection, buffer)
+            sets += 1
+        elapsed = time.perf_counter() - started
+        return sets / elapsed, (server.cpu_s() - before) * 1e6 / sets
+
+
+def read_answer(connection: socket.socket, buffer: memoryview) -> None:
+    """Read one answer to its end and drop it."""
+    filled = 0
+    while (end := bytes(buffer[:filled]).find(b"\r\n\r\n")) < 0:
+        filled += connection.recv_into(buffer[filled:])
+    head = bytes(buffer[:end]).lower()
+    assert b" 200 " in head.split(b"\r\n", 1)[0], head
+    length = re.search(rb"content-length: (\d+)", head)
+    if length is not None:
+        left = int(length[1]) - (filled - end - 4)
+        while left:
+            left -= connection.recv_into(buffer[: min(left, len(buffer))])
+        return
+    tail = bytes(buffer[max(0, filled - 5) : filled])
+    while tail != b"0\r\n\r\n":
+        count = connection.recv_into(buffer)
+        tail = (tail + bytes(buffer[max(0, count - 5) : count]))[-5:]
+
+
+def get_bytes(server: Server, path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n\r\n".encode()
+
+
+def batch_bytes(server: Server, entries: list[dict[str, str]]) -> bytes:
+    body = json.dumps({"in": entries, "mime": ".tar", "coer": False, "strm": True}).encode()
+    path, query = "/v1/ml/moss", f"?{server.query}" if server.query else ""
+    head = (
+        f"GET {path}/{BUCKET}{query} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def fill(server: Server, test: str, size: int, count: int) -> None:
+    data = os.urandom(size)
+    for number in range(count):
+        request = urllib.request.Request(
+            server.url + server.target(f"{test}-{number}", is_put=True), data=data, method="PUT"
+        )
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+
+
+def call(server: Server, method: str, path: str, message: dict[str, object]) -> None:
+    request = urllib.request.Request(
+        f"{server.url}{path}?provider=ais",
+        data=json.dumps(message).encode(),
+        method=method,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        answer.read()
+
+
+def start_ours(directory: str) -> Server:
+    command = [
+        *("taskset", "-c", "0", sys.executable, "-m", "aiscli", "serve"),
+        *("--home", f"{directory}/home", "--port", "0", "-o", "json"),
+    ]
+    environment = {**os.environ, "AIS_ENDPOINT": ""}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    text = ""
+    while not text.rstrip().endswith("}"):
+        line = process.stdout.readline()
+        if not line:
+            sys.exit("ais serve did not start")
+        text += line
+    return Server(
+        "ours", json.loads(text)["url"], [process.pid], f"/v1/objects/{BUCKET}", process=process
+    )
+
+
+def start_nginx(directory: str) -> Server:
+    root = Path(directory, "www")
+    for name in ("www", "tmp"):
+        Path(directory, name).mkdir()
+        os.chmod(Path(directory, name), 0o777)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = Path(directory, "nginx.conf")
+    config.write_text(
+        f"""daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log /dev/null;
+        events {{ worker_connections 1024; }}
+        http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+          client_max_body_size 0; client_body_temp_path {directory}/tmp; client_body_buffer_size 16k;
+          server {{ listen 127.0.0.1:{port}; location / {{ root {root}; dav_methods PUT; }} }} }}
+        """
+    )
+    process = subprocess.Popen(["taskset", "-c", "0", "nginx", "-c", str(config)], text=True)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    return Server("nginx", url, [process.pid], "", process=process)
+
+
+def stop(server: Server) -> None:
+    if server.process is not None:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
+
+
+if __name__ == "__main__":
+    main()

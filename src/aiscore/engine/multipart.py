@@ -1,0 +1,344 @@
+"""Multipart uploads: begun, listed, completed, aborted, and forgotten when nobody comes back to them.
+
+An upload is a row of `uploads`, its parts are rows of `parts` (see `partwriter`). Completing reads every part once
+more before anything becomes visible, so that what a disk did to a part is found while it can still be sent again; then
+one transaction turns the pieces of the parts into those of the object. No byte is copied.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+
+from aiscore.engine.bodies import verify
+from aiscore.engine.checkpoint import new_upload_id
+from aiscore.engine.checksum import MultiHasher, new_hasher
+from aiscore.engine.commit import ETAG_KEY, FromUpload, PartsChangedError, commit_content
+from aiscore.engine.core import Core
+from aiscore.engine.fileio import close_quietly, storage_error
+from aiscore.engine.hashing import BackgroundHasher
+from aiscore.engine.index import uploads as index
+from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.objects import PieceRef, after_prefix
+from aiscore.engine.index.uploads import PartRow, UploadRow
+from aiscore.engine.layout import piece_path
+from aiscore.engine.partwriter import find_upload, info_of, no_upload, upload_name
+from aiscore.engine.read import props_of
+from aiscore.errors import AisError, BucketNotFoundError, CorruptionError, InvalidArgumentError
+from aiscore.model.access import Access
+from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import ChecksumType
+from aiscore.model.multipart import (
+    UPLOADS_PAGE_MAX,
+    CompleteOptions,
+    MultipartUpload,
+    PartInfo,
+    PartRef,
+    UploadOptions,
+    choose_parts,
+    composite_etag,
+)
+from aiscore.model.names import check_object_name, check_prefix
+from aiscore.model.objects import ObjectProps
+from aiscore.model.storage import FaultKind
+from aiscore.model.stream import BLOCK_SIZE
+
+__all__ = [
+    "UPLOAD_IDLE_MAX_S",
+    "abort_upload",
+    "complete_upload",
+    "create_upload",
+    "expire_uploads",
+    "list_parts",
+    "list_uploads",
+]
+
+log = logging.getLogger(__name__)
+
+UPLOAD_IDLE_MAX_S = 7 * 24 * 3600
+"""How long an upload lives to which nothing is added; its parts go with it."""
+_ATTEMPTS = 5
+"""Completions of an upload whose parts are being replaced or moved at the same time, before it gives up."""
+
+
+def create_upload(core: Core, bucket: BucketRef, name: str, options: UploadOptions) -> str:
+    """Begin an upload. See `Transport.create_upload`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.PUT)
+    core.admit_write()
+    expire_uploads(core)
+    now = time.time_ns()
+    upload = UploadRow(
+        new_upload_id(now),
+        row.id,
+        name,
+        json.dumps(dict(options.custom), separators=(",", ":")) if options.custom else None,
+        row.props.checksum.type.value,
+        int(options.md5),
+        0,
+        now,
+        now,
+    )
+    with core.database.write(sync=core.is_durable(row)) as connection:
+        if connection.execute("SELECT 1 FROM buckets WHERE id = ?", (row.id,)).fetchone() is None:
+            raise BucketNotFoundError(f'bucket "{bucket}" does not exist')
+        index.insert_upload(connection, upload)
+    return upload.id
+
+
+def list_uploads(
+    core: Core, bucket: BucketRef, prefix: str, after: tuple[str, str] | None, limit: int
+) -> list[MultipartUpload]:
+    """Uploads by name and id. See `Transport.list_uploads`."""
+    check_prefix(prefix)
+    _check_limit(limit)
+    row = core.bucket(bucket, Access.LIST_OBJECTS)
+    connection = core.connection()
+    low = max((prefix, ""), after or ("", ""))
+    found: list[MultipartUpload] = []
+    while len(found) < limit:
+        rows = index.list_uploads(connection, row.id, low, after_prefix(prefix), limit)
+        for upload in rows:
+            # What a PUT is writing is its own; what it left behind by dying can be completed by whoever likes.
+            if upload.session_id and core.sessions.is_alive(upload.session_id):
+                continue
+            found.append(_value_of(upload, *index.totals_of(connection, upload.id)))
+        if len(rows) < limit:
+            break
+        low = (rows[-1].name, rows[-1].id)
+    return found[:limit]
+
+
+def list_parts(
+    core: Core, bucket: BucketRef, name: str, upload_id: str, after: int, limit: int
+) -> list[PartInfo]:
+    """Parts by number. See `Transport.list_parts`."""
+    check_object_name(name)
+    _check_limit(limit)
+    row = core.bucket(bucket, Access.LIST_OBJECTS)
+    upload = find_upload(core, row, name, upload_id)
+    parts = index.list_parts(core.connection(), upload.id, after, limit)
+    return [info_of(upload, part) for part in parts]
+
+
+def complete_upload(
+    core: Core,
+    bucket: BucketRef,
+    name: str,
+    upload_id: str,
+    parts: Sequence[PartRef],
+    options: CompleteOptions,
+) -> ObjectProps:
+    """Turn the parts into the object. See `Transport.complete_upload`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.PUT)
+    core.admit_write()
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _complete(core, row, name, upload_id, parts, options)
+        except PartsChangedError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("not reached")
+
+
+def abort_upload(core: Core, bucket: BucketRef, name: str, upload_id: str) -> None:
+    """Drop an upload and its parts. See `Transport.abort_upload`."""
+    check_object_name(name)
+    row = core.bucket(bucket, Access.PUT)
+    find_upload(core, row, name, upload_id)
+    if not core.freeing(lambda: _delete(core, upload_id, sync=core.is_durable(row))):
+        raise no_upload(row, name, upload_id)
+    core.garbage.reclaim_marked()
+
+
+def expire_uploads(core: Core) -> None:
+    """Forget uploads that nobody added to for `UPLOAD_IDLE_MAX_S`; what fails here expires later."""
+    limit = time.time_ns() - UPLOAD_IDLE_MAX_S * 10**9
+    query = "SELECT id, session_id FROM uploads WHERE used_ns < ?"
+    for upload_id, session in core.connection().execute(query, (limit,)).fetchall():
+        if session and core.sessions.is_alive(session):
+            continue
+        try:
+            core.freeing(lambda upload_id=upload_id: _delete(core, upload_id, sync=False))  # type: ignore[misc]  # a default binds it
+            core.garbage.reclaim_marked()
+        except AisError as exc:
+            log.warning("upload not expired: id=%s reason=%s", upload_id, exc)
+
+
+def _complete(
+    core: Core,
+    bucket: BucketRow,
+    name: str,
+    upload_id: str,
+    listed: Sequence[PartRef],
+    options: CompleteOptions,
+) -> ObjectProps:
+    upload = find_upload(core, bucket, name, upload_id)
+    what = upload_name(bucket, name, upload_id)
+    rows = index.list_parts(core.connection(), upload_id)
+    chosen = choose_parts(
+        listed, [info_of(upload, row) for row in rows], what, partial=options.partial
+    )
+    numbers = {part.number for part in chosen}
+    taken = [row for row in rows if row.number in numbers]
+    kind = ChecksumType(upload.checksum_type)
+    given = options.checksum
+    sync = core.is_durable(bucket)
+    hasher = MultiHasher({kind} if given is None else {kind, given.type})
+    _check_parts(core, upload, taken, hasher, what, sync=sync)
+    verify(given, hasher, bucket.bucket.object_cname(name))
+    custom: dict[str, str] = json.loads(upload.custom) if upload.custom else {}
+    if upload.has_md5:
+        custom[ETAG_KEY] = composite_etag([row.md5 for row in taken])
+    content = _Parts(taken)
+    committed = commit_content(
+        core,
+        bucket,
+        name,
+        content,
+        checksum=hasher.checksum(kind),
+        custom=custom,
+        precondition=options.precondition,
+        upload=FromUpload(upload_id, content.pieces),
+        sync=sync,
+    )
+    if len(taken) < len(rows):
+        core.garbage.reclaim_marked()
+    return props_of(core, committed)
+
+
+class _Parts:
+    """Parts as finished content; their pieces have rows already, the commit makes them live."""
+
+    def __init__(self, rows: Sequence[PartRow]) -> None:
+        pieces = [row.piece for row in rows]
+        # A single piece has no manifest: its checksum is that of the object.
+        self.pieces: list[PieceRef] = pieces
+        self.size = sum(piece.size for piece in pieces)
+
+    def settle(self) -> None:
+        """Nothing: each was settled when its part was stored."""
+
+
+def _check_parts(
+    core: Core,
+    upload: UploadRow,
+    rows: Sequence[PartRow],
+    whole: MultiHasher,
+    what: str,
+    *,
+    sync: bool,
+) -> None:
+    """Make sure that every part is as it was stored, and compute the checksums of the whole on the way.
+
+    Raises:
+        CorruptionError: a part is missing, short, long, or has another checksum.
+        PartsChangedError: it was replaced or moved meanwhile.
+    """
+    background = BackgroundHasher.start(whole.update) if whole.has_work else None
+    buffers = [memoryview(bytearray(BLOCK_SIZE)) for _ in range(2 if whole.has_work else 0)]
+    directories = set()
+    try:
+        for row in rows:
+            path = piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id)
+            directories.add(path.rpartition("/")[0])
+            part = f"part {row.number} of {what}"
+            try:
+                fd = core.files.open(path)
+            except FileNotFoundError as exc:
+                _raise_if_changed(core, upload, row, part)
+                raise CorruptionError(
+                    f"{part} is missing", hint="send it again", kind=FaultKind.MISSING
+                ) from exc
+            try:
+                if core.files.size(fd) != row.size:
+                    raise CorruptionError(
+                        f"{part} has {core.files.size(fd)} bytes, recorded are {row.size}",
+                        hint="send it again",
+                        kind=FaultKind.SIZE,
+                    )
+                if sync:
+                    core.files.fsync(fd)  # it may have been stored before the bucket was durable
+                if buffers:
+                    _hash_part(core, fd, upload, row, whole, background, buffers, part)
+            finally:
+                close_quietly(core.files, fd)
+        if sync:
+            for directory in directories:
+                core.files.fsync_dir(directory)
+    except OSError as exc:
+        raise storage_error(exc, what) from exc
+    finally:
+        if background is not None:
+            background.close()
+
+
+def _hash_part(
+    core: Core,
+    fd: int,
+    upload: UploadRow,
+    row: PartRow,
+    whole: MultiHasher,
+    background: BackgroundHasher | None,
+    buffers: Sequence[memoryview],
+    part: str,
+) -> None:
+    """Read one part; the whole is hashed in the background, the part here, while the next block is read."""
+    kind = ChecksumType(upload.checksum_type)
+    own = new_hasher(kind) if row.checksum else None
+    position = 0
+    number = 0
+    while position < row.size:
+        buffer = buffers[number % 2]
+        count = core.files.preadv(fd, [buffer], position)
+        if not count:
+            raise CorruptionError(f"{part} ends at byte {position}", kind=FaultKind.SIZE)
+        block = buffer[:count]
+        if background is None:
+            whole.update(block)
+        else:
+            background.wait()
+            background.submit([block])
+        if own is not None:
+            own.update(block)
+        position += count
+        number += 1
+    if background is not None:
+        background.wait()
+    if own is not None and own.hexdigest() != row.checksum:
+        raise CorruptionError(
+            f"{part} is damaged: {kind} is {own.hexdigest()}, recorded is {row.checksum}",
+            hint="send it again",
+            kind=FaultKind.CHECKSUM,
+        )
+
+
+def _raise_if_changed(core: Core, upload: UploadRow, row: PartRow, part: str) -> None:
+    query = "SELECT piece_id FROM parts WHERE upload_id = ? AND number = ?"
+    found = core.connection().execute(query, (upload.id, row.number)).fetchone()
+    if found is None or found[0] != row.piece_id:
+        raise PartsChangedError(f"{part} was changed meanwhile", hint="try again")
+
+
+def _delete(core: Core, upload_id: str, *, sync: bool) -> bool:
+    with core.database.write(sync=sync) as connection:
+        return index.delete_upload(connection, upload_id)
+
+
+def _value_of(upload: UploadRow, part_count: int, size: int) -> MultipartUpload:
+    return MultipartUpload(
+        upload_id=upload.id,
+        name=upload.name,
+        created_ns=upload.created_ns,
+        used_ns=upload.used_ns,
+        part_count=part_count,
+        size=size,
+        custom=json.loads(upload.custom) if upload.custom else {},
+        md5=bool(upload.has_md5),
+    )
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= UPLOADS_PAGE_MAX:
+        raise InvalidArgumentError(f"invalid limit {limit}: expected 1 to {UPLOADS_PAGE_MAX}")
