@@ -37,6 +37,7 @@ from aiscore.engine.store import Store
 from aiscore.engine.write import ContentWriter
 from aiscore.model.bucket import BucketRef, Namespace
 from aiscore.model.checksum import ChecksumType
+from aiscore.model.multipart import PartRef, UploadOptions
 from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.transport import MemberInput, Transport, open_transport
 
@@ -112,6 +113,17 @@ def fill(home: Path, transport: Transport) -> str:
         files = members(n).items()
         transport.put_members(SHARDS, shard, [MemberInput(k, len(v), v) for k, v in files])
         transport.read(SHARDS, shard, GetOptions(archpath="a.txt"))  # makes its index
+    for name in ("uploaded", "uploading"):
+        upload = transport.create_upload(PLAIN, name, UploadOptions(custom={"k": name}, md5=True))
+        for number in (1, 2, 3):
+            transport.put_part(PLAIN, name, upload, number, content(number, 700 * number))
+    refs = [PartRef(number=number) for number in (1, 2, 3)]
+    done = transport.list_uploads(PLAIN, "uploaded")[0].upload_id
+    transport.complete_upload(PLAIN, "uploaded", done, refs)
+    transport.set_bucket_props(
+        SCOPED, {"chunks.objsize_limit": "4KiB", "chunks.chunk_size": "1KiB"}
+    )
+    transport.put(SCOPED, "chunked", content(5, 10_000))
     handle = transport.append(PLAIN, "appended", b"first ")
     return transport.append(PLAIN, "appended", b"second", handle)
 
@@ -189,6 +201,12 @@ def describe(transport: Transport, handle: str) -> dict[str, object]:
             for number, shard in enumerate(SHARD_NAMES)
         },
         "append": {"bucket": PLAIN.cname, "name": "appended", "handle": handle},
+        "upload": {
+            "bucket": PLAIN.cname,
+            "name": "uploading",
+            "id": transport.list_uploads(PLAIN)[0].upload_id,
+            "sha256": hashlib.sha256(b"".join(content(n, 700 * n) for n in (1, 2, 3))).hexdigest(),
+        },
     }
 
 

@@ -21,6 +21,7 @@ from aiscore.engine.layout import FORMAT_VERSION
 from aiscore.errors import CorruptionError, FormatVersionError
 from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef
+from aiscore.model.multipart import PartRef
 from aiscore.model.objects import GetOptions
 from aiscore.transport import Transport, open_transport
 
@@ -43,6 +44,7 @@ class Written:
             old = self.expected["written_at"]
             connection.execute("UPDATE mountpaths SET path = replace(path, ?, ?)", (old, str(root)))
             connection.execute("UPDATE appends SET used_ns = ?", (time.time_ns() - 60 * 10**9,))
+            connection.execute("UPDATE uploads SET used_ns = ?", (time.time_ns() - 60 * 10**9,))
             connection.commit()
         self.as_left = self.pieces()
         with open_transport(str(self.home)) as transport:
@@ -141,6 +143,17 @@ def test_a_batch_reads_members_of_all_shards(written: Written, transport: Transp
     with transport.get_batch(BatchRequest(entries=entries, bucket=BucketRef("shards"))) as stream:
         digests = [hashlib.sha256(data).hexdigest() for _, data in stream]
     assert digests == [digest for _, _, digest in wanted]
+
+
+def test_an_upload_goes_on(written: Written, transport: Transport) -> None:
+    record = written.expected["upload"]
+    bucket, name, upload = bucket_of(record), record["name"], record["id"]
+    parts = transport.list_parts(bucket, name, upload)
+    refs = [PartRef(number=part.number, etag=part.etag, checksum=part.checksum) for part in parts]
+    assert len(refs) == 3
+    transport.complete_upload(bucket, name, upload, refs)
+    data = transport.read(bucket, name, GetOptions(verify_checksum=True))
+    assert hashlib.sha256(data).hexdigest() == record["sha256"]
 
 
 def test_an_append_goes_on(written: Written, transport: Transport) -> None:

@@ -11,9 +11,12 @@ import random
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.integration.server.process import ais_serve
 
 SHARDS = 10
 SAMPLES = 6  # in each shard
@@ -97,11 +100,18 @@ class Runner:
         return done.stdout
 
 
-@pytest.fixture
-def runner(tmp_path: Path) -> Runner:
+@pytest.fixture(params=["local", "server"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
+    """A bucket in a home, and the same behind `ais serve`."""
     runner = Runner(tmp_path)
-    runner.ais("create", "ais://b")
-    return runner
+    with ExitStack() as stack:
+        if request.param == "server":
+            directory = tmp_path / "served"
+            directory.mkdir()
+            server = stack.enter_context(ais_serve(directory, "--workers", "2"))
+            runner.env["AIS_ENDPOINT"] = server.url
+        runner.ais("create", "ais://b")
+        yield runner
 
 
 @pytest.fixture

@@ -10,60 +10,20 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.integration.ais import Cli as Ais
+from tests.integration.ais import Reach, pytest_generate_tests, quick_ais, reach
 
 from aiscore.model.bucket import BucketRef
 from aiscore.transport import open_transport
 from aiscore.transport.base import Transport
 
+__all__ = ["pytest_generate_tests", "quick_ais", "reach"]
 
-class Cli:
-    """Runs `ais` in a directory of its own, with a home of its own."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        self.home = tmp_path / "home"
-        self.work = tmp_path / "work"
-        self.work.mkdir()
-        self.env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("AIS_")},
-            "AIS_HOME": str(self.home),
-            "AIS_CLI_CONFIG_DIR": str(tmp_path / "settings"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "COLUMNS": "80",
-        }
-
-    def run(
-        self, *args: str, stdin: bytes = b"", code: int = 0
-    ) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            [sys.executable, "-m", "aiscli", *args],
-            cwd=self.work,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == code, (args, done)
-        assert b"Traceback" not in done.stderr
-        return done
-
-    def out(self, *args: str, stdin: bytes = b"", code: int = 0) -> str:
-        return self.run(*args, stdin=stdin, code=code).stdout.decode()
-
-    def err(self, *args: str, stdin: bytes = b"", code: int) -> str:
-        return self.run(*args, stdin=stdin, code=code).stderr.decode()
-
-    def json(self, *args: str, code: int = 0) -> Any:  # noqa: ANN401
-        return json.loads(self.out(*args, "-o", "json", code=code))
-
-    def file(self, name: str, content: bytes) -> str:
-        path = self.work / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return name
+class Cli(Ais):
+    """The same, with a look into the store beside the command."""
 
     def store(self) -> Transport:
         return open_transport(f"file://{self.home}")
@@ -74,9 +34,9 @@ CONTENT = {"a/b/1": 10, "a/2": 200, "a.txt": 3000, "top": 1, "z\nz": 5, "é/ü":
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path, reach: Reach) -> Cli:
     """A bucket `b` with a few objects, and one shard with two files."""
-    made = Cli(tmp_path)
+    made = Cli(tmp_path, reach)
     with made.store() as transport:
         transport.create_bucket(B)
         for name, size in CONTENT.items():

@@ -1,4 +1,4 @@
-"""The `ais` command as a subprocess against an embedded store."""
+"""The `ais` command as a process of its own, against an embedded store and over HTTP."""
 
 import io
 import json
@@ -9,63 +9,22 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.integration.ais import Cli, Reach, pytest_generate_tests, quick_ais, reach
 
 from aiscore.model.bucket import BucketRef
 from aiscore.transport import open_transport
 
+__all__ = ["Cli", "pytest_generate_tests", "quick_ais", "reach"]
 
-class Cli:
-    """Runs `ais` in a directory of its own, with a home of its own."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self.work = tmp_path / "work"
-        self.work.mkdir()
-        self.env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("AIS_")},
-            "AIS_HOME": str(tmp_path / "home"),
-            "AIS_CLI_CONFIG_DIR": str(tmp_path / "settings"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "COLUMNS": "80",
-        }
-
-    def run(
-        self, *args: str, stdin: bytes = b"", code: int = 0
-    ) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            [sys.executable, "-m", "aiscli", *args],
-            cwd=self.work,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == code, (args, done)
-        assert b"Traceback" not in done.stderr
-        return done
-
-    def out(self, *args: str, stdin: bytes = b"", code: int = 0) -> str:
-        return self.run(*args, stdin=stdin, code=code).stdout.decode()
-
-    def err(self, *args: str, stdin: bytes = b"", code: int) -> str:
-        return self.run(*args, stdin=stdin, code=code).stderr.decode()
-
-    def json(self, *args: str, code: int = 0) -> Any:  # noqa: ANN401
-        return json.loads(self.out(*args, "-o", "json", code=code))
-
-    def file(self, name: str, content: bytes) -> str:
-        path = self.work / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return name
+EMBEDDED_ONLY = frozenset({"test_listing_does_not_hold_the_bucket_in_memory"})
+"""Too long to be run twice."""
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
+def cli(tmp_path: Path, reach: Reach) -> Cli:
+    return Cli(tmp_path, reach)
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from aiscore import Client, Object
-from aiscore.client import ArchiveConfig, Bucket
+from aiscore.client import ArchiveConfig, Bucket, UsageError
 from aiscore.errors import (
     ArchiveError,
     BucketAlreadyExistsError,
     BucketNotFoundError,
+    ChecksumMismatchError,
+    InvalidArgumentError,
+    NotFoundError,
     ObjectNotFoundError,
     RangeNotSatisfiableError,
     UnsupportedError,
@@ -373,6 +376,73 @@ class TestAppend:
         assert obj.get_reader().read_all() == b"before"
         with pytest.raises(ValueError, match="closed"):
             file.write(b"more")
+
+
+class TestMultipart:
+    def test_chained_as_in_the_sdk(self, bucket: Bucket) -> None:
+        obj = bucket.object("o")
+        upload = obj.multipart_upload().create()
+        for number in (3, 1, 2):
+            upload.add_part(number).put_content(pattern(1000 + number, number))
+        assert upload.parts == [3, 1, 2]
+        props = upload.complete()
+        data = b"".join(pattern(1000 + number, number) for number in (1, 2, 3))
+        assert obj.get_reader().read_all() == data
+        assert props.size == len(data)
+        assert obj.head().size == len(data)
+
+    def test_files_and_parts_sent_again(self, bucket: Bucket, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(pattern(LARGE))
+        upload = bucket.object("o").multipart_upload().create()
+        part = upload.add_part(1)
+        part.put_content(b"wrong")
+        assert part.put_file(tmp_path / "file").size == LARGE
+        upload.complete()
+        assert bucket.object("o").get_reader().read_all() == pattern(LARGE)
+        with pytest.raises(UsageError, match="not a file"):
+            part.put_file(tmp_path / "absent")
+
+    def test_going_on_with_one_that_was_begun_before(self, bucket: Bucket) -> None:
+        begun = bucket.object("o").multipart_upload().create()
+        begun.add_part(1).put_content(b"one ")
+        begun.add_part(2).put_content(b"two ")
+        upload = bucket.object("o").multipart_upload(begun.upload_id)
+        assert [part.number for part in upload.list_parts()] == [1, 2]
+        upload.add_part(3).put_content(b"three")
+        upload.complete()
+        assert bucket.object("o").get_reader().read_all() == b"one two three"
+
+    def test_what_another_has_replaced_is_noticed(self, bucket: Bucket) -> None:
+        upload = bucket.object("o").multipart_upload().create()
+        upload.add_part(1).put_content(b"mine")
+        other = bucket.object("o").multipart_upload(upload.upload_id)
+        other.add_part(1).put_content(b"theirs")
+        with refuses(ChecksumMismatchError, "part 1", "ais://bucket/o"):
+            upload.complete()
+
+    def test_abort_and_misuse(self, bucket: Bucket) -> None:
+        upload = bucket.object("o").multipart_upload()
+        for operation in (lambda: upload.add_part(1), upload.complete, upload.abort):
+            with pytest.raises(UsageError, match="not created"):
+                operation()
+        upload.create()
+        with pytest.raises(UsageError, match="positive integer"):
+            upload.add_part(0)
+        upload.add_part(1)
+        with refuses(InvalidArgumentError, "ais://bucket/o"):
+            upload.complete()
+        upload.abort()
+        with refuses(NotFoundError, "ais://bucket/o"):
+            upload.abort()
+
+    def test_rechunk(self, bucket: Bucket) -> None:
+        put(bucket, "dir/o", pattern(10_000))
+        put(bucket, "other", pattern(10_000))
+        planned = bucket.rechunk(2048, 4096, "dir/", dry_run=True)
+        assert bucket.rechunk(2048, 4096, "dir/", bandwidth=1 << 30) == planned
+        assert (planned.objects, planned.chunked) == (1, 1)
+        assert bucket.object("dir/o").get_reader().read_all() == pattern(10_000)
+        assert bucket.rechunk(objsize_limit=0).restored == 1
 
 
 class TestGroups:

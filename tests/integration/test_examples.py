@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.integration.warm import warm_ais
 
 from aiscli.describe import read_doc
 from aiscli.output.fields import RECORDS, Field, Shape, key_of
@@ -195,9 +196,10 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Runner:
     """Runs each line in a copy of the seeded directory, so that no line sees another's traces."""
 
-    def __init__(self, seeded: Path, root: Path) -> None:
+    def __init__(self, seeded: Path, root: Path, commands: Path) -> None:
         self._seeded = seeded
         self._root = root
+        self._path = os.pathsep.join([str(commands), BIN, os.environ["PATH"]])
 
     def run(self, example: Example, **env: str) -> subprocess.CompletedProcess[str]:
         number = len(list(self._root.iterdir()))
@@ -216,7 +218,7 @@ class Runner:
     ) -> subprocess.CompletedProcess[str]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIS_")},
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PATH": self._path,
             "HOME": str(place / "home"),
             "SHELL": "/bin/bash",
             "AIS_HOME": str(place / "store"),
@@ -243,9 +245,15 @@ class Runner:
         )
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with warm_ais(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
 @pytest.fixture
-def runner(seeded: Path, tmp_path: Path) -> Runner:
-    return Runner(seeded, tmp_path)
+def runner(seeded: Path, tmp_path: Path, commands: Path) -> Runner:
+    return Runner(seeded, tmp_path, commands)
 
 
 def in_parallel(check: Callable[[Example], list[str]], examples: Iterable[Example]) -> list[str]:

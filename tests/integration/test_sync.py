@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.fault.support import mounted_tmpfs
-from tests.integration.test_cli import Cli
+from tests.integration.ais import Cli, Reach, pytest_generate_tests, quick_ais, reach
+
+__all__ = ["pytest_generate_tests", "quick_ais", "reach"]
 
 MIB = 1 << 20
 BUSY = 64 * MIB
@@ -20,10 +22,13 @@ OLD = (1_600_000_000, 1_600_000_000)
 WEAK = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
 """Makes permissions count for root, too."""
 
+EMBEDDED_ONLY = frozenset({"test_ten_thousand_names_survive_kills"})
+"""Too long to be run twice."""
+
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    made = Cli(tmp_path)
+def cli(tmp_path: Path, reach: Reach) -> Cli:
+    made = Cli(tmp_path, reach)
     made.run("create", "ais://b")
     return made
 

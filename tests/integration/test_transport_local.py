@@ -19,11 +19,8 @@ from aiscore.model.byterange import ByteRange
 from aiscore.model.objects import GetOptions, PutOptions, Selection
 from aiscore.model.storage import FaultKind, MountpathState
 from aiscore.testing import BucketFactory, TransportSuite, pattern
-from aiscore.testing.chunks import ChunkTests
 from aiscore.testing.content import LARGE
 from aiscore.testing.expect import refuses
-from aiscore.testing.multipart import MultipartTests
-from aiscore.testing.rechunk import RechunkTests
 from aiscore.transport import Transport, open_transport
 
 BUCKET = BucketRef("bucket")
@@ -34,7 +31,7 @@ def home(tmp_path: Path) -> str:
     return f"file://{tmp_path}/home"
 
 
-class TestLocal(TransportSuite, ChunkTests, MultipartTests, RechunkTests):
+class TestLocal(TransportSuite):
     @pytest.fixture
     def transport(self, home: str) -> Iterator[Transport]:
         with open_transport(home) as transport:

@@ -8,6 +8,7 @@ from aiscore.client.errors import EmptyBatchError, UsageError
 from aiscore.client.group import ObjectGroup
 from aiscore.client.listing import BucketEntry, BucketList
 from aiscore.client.moss import MossIn, MossOut, MossReq, MossResp
+from aiscore.client.multipart import MultipartUpload, PartWriter
 from aiscore.client.object import Object
 from aiscore.client.reader import ArchiveConfig, ObjectFileReader, ObjectReader
 from aiscore.client.writer import ObjectFileWriter, ObjectWriter
@@ -28,6 +29,7 @@ __all__ = [
     "MossOut",
     "MossReq",
     "MossResp",
+    "MultipartUpload",
     "Object",
     "ObjectAttributes",
     "ObjectFileReader",
@@ -35,5 +37,6 @@ __all__ = [
     "ObjectGroup",
     "ObjectReader",
     "ObjectWriter",
+    "PartWriter",
     "UsageError",
 ]

@@ -13,6 +13,7 @@ from aiscore.client.listing import BucketEntry, BucketList, parse_props
 from aiscore.client.object import Object
 from aiscore.errors import BucketAlreadyExistsError, BucketNotFoundError
 from aiscore.model.bucket import GLOBAL_NAMESPACE, BucketRef, Namespace, Provider
+from aiscore.model.chunks import RechunkOptions, RechunkResult
 from aiscore.model.objects import (
     BucketSummary,
     CopyOptions,
@@ -152,6 +153,33 @@ class Bucket:
             prefix=prefix_filter, prepend=prepend, dry_run=dry_run, synchronize=sync
         )
         return self._client.transport.copy_bucket(self._ref, to_bck.ref, options)
+
+    def rechunk(
+        self,
+        chunk_size: int | None = None,
+        objsize_limit: int | None = None,
+        prefix: str = "",
+        *,
+        dry_run: bool = False,
+        bandwidth: int = 0,
+    ) -> RechunkResult:
+        """Lay objects out in chunks, or in one piece; done when it returns.
+
+        Args:
+            chunk_size: bytes of a chunk; None takes the bucket's `chunks.chunk_size`.
+            objsize_limit: bytes from which objects are chunked, 0 to make them whole; None takes the bucket's.
+            prefix: only names that start with it.
+            dry_run: count, change nothing.
+            bandwidth: bytes a second that are rewritten at most; 0 is no limit.
+        """
+        options = RechunkOptions(
+            objsize_limit=objsize_limit,
+            chunk_size=chunk_size,
+            prefix=prefix,
+            dry_run=dry_run,
+            bandwidth=bandwidth,
+        )
+        return self._client.transport.rechunk_bucket(self._ref, options)
 
     # listing
 

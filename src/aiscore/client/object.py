@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from aiscore.client.attributes import ObjectAttributes
+from aiscore.client.multipart import MultipartUpload
 from aiscore.client.reader import ArchiveConfig, ObjectReader, parse_byte_range
 from aiscore.client.writer import ObjectWriter
 from aiscore.errors import ObjectNotFoundError
@@ -112,6 +113,15 @@ class Object:
     def get_writer(self) -> ObjectWriter:
         """A writer of the object's content and custom metadata."""
         return ObjectWriter(self._client, self._bucket, self._name)
+
+    def multipart_upload(self, upload_id: str | None = None) -> MultipartUpload:
+        """An upload of the object in parts.
+
+        Args:
+            upload_id: of one that was begun before, here or elsewhere, to go on with; None for a new one, which
+                `create` begins.
+        """
+        return MultipartUpload(self._client, self._bucket, self._name, upload_id)
 
     def get_semantic_url(self) -> str:
         """`ais://bucket/object`."""

@@ -78,40 +78,36 @@ def _check_structure(core: Core) -> Iterator[Fault]:
 def _check_rows(core: Core) -> Iterator[Fault]:
     """Every object has its piece rows, and every live or growing piece row has an owner."""
     connection = core.connection()
-    for bucket_id, name, piece_id in connection.execute(
+    for bucket_id, name, piece_id in connection.rows(
         "SELECT o.bucket_id, o.name, o.piece_id FROM objects o LEFT JOIN pieces p ON p.id = o.piece_id "
         f"WHERE p.id IS NULL OR p.state != {PIECE_LIVE}"
-    ).fetchall():
+    ):
         yield Fault(
             FaultKind.INDEX,
             name,
             f"object of bucket {bucket_id} names unknown piece {piece_id:016x}",
         )
-    for piece_id, state in connection.execute(
+    for piece_id, state in connection.rows(
         "SELECT id, state FROM pieces p WHERE "
         f"(state = {PIECE_LIVE} AND id NOT IN (SELECT piece_id FROM objects) "
         "AND id NOT IN (SELECT piece_id FROM manifests)) OR "
         f"(state = {PIECE_APPENDING} AND id NOT IN (SELECT piece_id FROM appends)) OR "
         f"(state = {PIECE_PART} AND id NOT IN (SELECT piece_id FROM parts))"
-    ).fetchall():
+    ):
         yield Fault(FaultKind.INDEX, f"{piece_id:016x}", f"piece in state {state} has no owner")
     yield from _check_manifests(core)
     yield from _check_parts(core)
-    for (generation,) in connection.execute(
+    for (generation,) in connection.rows(
         "SELECT generation FROM shard_indexes WHERE generation NOT IN (SELECT generation FROM objects)"
-    ).fetchall():
+    ):
         yield Fault(FaultKind.INDEX, f"{generation:016x}", "shard index has no shard")
 
 
 def _check_manifests(core: Core) -> Iterator[Fault]:
     """Every manifest is that of an object, or of one that is being reclaimed, and each of its pieces has a row."""
-    for manifest_id, number in (
-        core.connection()
-        .execute(
-            "SELECT m.manifest_id, m.number FROM manifests m LEFT JOIN pieces p ON p.id = m.piece_id "
-            "WHERE p.id IS NULL OR p.mountpath_id != m.mountpath_id"
-        )
-        .fetchall()
+    for manifest_id, number in core.connection().rows(
+        "SELECT m.manifest_id, m.number FROM manifests m LEFT JOIN pieces p ON p.id = m.piece_id "
+        "WHERE p.id IS NULL OR p.mountpath_id != m.mountpath_id"
     ):
         name = f"{manifest_id:016x}"
         yield Fault(FaultKind.INDEX, name, f"chunk {number} of this manifest has no piece")
@@ -120,11 +116,11 @@ def _check_manifests(core: Core) -> Iterator[Fault]:
 def _check_parts(core: Core) -> Iterator[Fault]:
     """Every part of an upload has its upload, its piece row, and a file of its size."""
     connection = core.connection()
-    for upload_id, number, bucket, name, piece_id, mountpath_id, size, state in connection.execute(
+    for upload_id, number, bucket, name, piece_id, mountpath_id, size, state in connection.rows(
         "SELECT p.upload_id, p.number, u.bucket_id, u.name, p.piece_id, p.mountpath_id, p.size, q.state FROM parts p "
         "LEFT JOIN uploads u ON u.id = p.upload_id LEFT JOIN pieces q ON q.id = p.piece_id "
         "AND q.mountpath_id = p.mountpath_id"
-    ).fetchall():
+    ):
         what = f"part {number} of an upload of {name!r} in bucket {bucket}"
         if bucket is None or state != PIECE_PART:
             yield Fault(FaultKind.INDEX, upload_id, f"{what} has no upload, or no piece")
@@ -158,12 +154,8 @@ def _check_files(core: Core) -> Iterator[Fault]:
         if mountpath.state is MountpathState.MISSING:
             yield Fault(FaultKind.UNREADABLE, mountpath.path, "mountpath is missing")
             continue
-        known = {
-            row[0]
-            for row in core.connection()
-            .execute("SELECT id FROM pieces WHERE mountpath_id = ?", (mountpath.id,))
-            .fetchall()
-        }
+        query = "SELECT id FROM pieces WHERE mountpath_id = ?"
+        known = {row[0] for row in core.connection().rows(query, (mountpath.id,))}
         for path, piece_id in _files(mountpath.path):
             if (
                 piece_id not in known

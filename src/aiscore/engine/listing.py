@@ -150,11 +150,11 @@ class _Scan:
         if self._end is not None:
             bound = " AND name < ?"
             arguments.append(self._end)
-        found = self._connection.execute(
+        found = self._connection.rows(
             f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ?{bound} "
             "ORDER BY name LIMIT ?",
             (*arguments, count),
-        ).fetchall()
+        )
         return [ObjectRow._make(row) for row in found]
 
 

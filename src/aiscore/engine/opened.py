@@ -132,12 +132,13 @@ def glance_at(core: Core, bucket: BucketRef, name: str, size_max: int) -> Glance
     check_object_name(name)
     bucket_row = core.bucket(bucket, Access.GET)
     row = find_or_raise(core, bucket_row, name)
-    is_verified = bucket_row.props.checksum.validate_warm_get
+    if bucket_row.props.checksum.validate_warm_get:
+        return Glance(row, row.size, False, None)
     data = None
-    if row.size <= size_max and not is_verified:
+    if row.size <= size_max:
         row, data = read_whole(core, bucket_row, row)
         core.touch(row)
-    return Glance(row, row.size, row.piece_count == 1 and not is_verified, data)
+    return Glance(row, row.size, row.piece_count == 1, data)
 
 
 def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -> bytes:

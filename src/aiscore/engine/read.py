@@ -85,14 +85,15 @@ def read_whole(core: Core, bucket: BucketRow, row: ObjectRow) -> tuple[ObjectRow
     name = row.name
     if row.piece_count == 1:
         files = core.files
+        size = row.size
         try:
             fd = files.open(piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id))
             try:
                 # One byte more than recorded, so that a piece that grew is seen too.
-                data = files.pread(fd, row.size + 1, 0)
+                data = files.pread(fd, size + 1, 0)
             finally:
                 close_quietly(files, fd)
-            if len(data) == row.size:
+            if len(data) == size:
                 return row, data
         except FileNotFoundError:
             pass

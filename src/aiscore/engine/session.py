@@ -218,7 +218,7 @@ class Sessions:
             row[0]
             for row in connection.execute(
                 "SELECT id FROM pieces WHERE id >= ? AND id < ?", (low, high)
-            )
+            ).fetchall()
         }
         mountpaths = list(self._mountpaths.all().values())
         if any(m.state is MountpathState.MISSING for m in mountpaths):

@@ -81,14 +81,19 @@ def discard_pieces(core: Core, pieces: Sequence[tuple[int, str]]) -> None:
         connection = core.connection()
         if connection.raw.in_transaction:
             abandon(connection)
-        for piece_id, path in pieces:
-            query = "SELECT 1 FROM pieces WHERE id = ?"
+    except AisError as exc:
+        log.warning("unfinished pieces left for the sweep: reason=%s", exc)
+        return
+    query = "SELECT 1 FROM pieces WHERE id = ?"
+    for piece_id, path in pieces:
+        try:
             if connection.execute(query, (piece_id,)).fetchone() is None:
                 with suppress(FileNotFoundError):
                     core.files.unlink(path)
+        except (OSError, AisError) as exc:
+            log.warning("unfinished piece left for the sweep: id=%016x reason=%s", piece_id, exc)
+        else:
             core.sessions.settle(piece_id)
-    except (OSError, AisError) as exc:
-        log.warning("unfinished pieces left for the sweep: reason=%s", exc)
 
 
 def write_small(

@@ -42,6 +42,7 @@ from aiscore.wire.messages import (
 from aiscore.wire.messages import encode_json as encode
 from aiscore.wire.names import JSON_TYPE, MSGPACK_TYPE, Action, H, Path, Q
 from aiscore.wire.props import decode_changes, encode_props
+from aiscore.wire.uploads import rechunk_options
 
 __all__ = ["bucket_name", "json_response", "promotion", "register"]
 
@@ -53,7 +54,6 @@ _NOT_BUILT = {
     Action.ETL_OBJECTS: "transform",
     Action.MAKE_N_COPIES: "mirror",
     Action.EC_ENCODE: "erasure-code",
-    Action.RECHUNK: "rechunk",
     Action.INDEX_SHARD: "index the shards of",
     Action.CREATE_INVENTORY: "make an inventory of",
     Action.DESTROY_INVENTORY: "destroy the inventory of",
@@ -86,6 +86,7 @@ def register(router: Router, context: ServerContext) -> None:
                     Action.COPY_BUCKET: buckets.copy,
                     Action.COPY_OBJECTS: buckets.copy_objects,
                     Action.PREFETCH_OBJECTS: buckets.refuse_local,
+                    Action.RECHUNK: buckets.rechunk,
                 }
             ),
             "PUT": buckets.acting({Action.ARCHIVE: buckets.archive}),
@@ -322,6 +323,21 @@ class _Buckets:
 
         def work(announce: Callable[[str], None]) -> None:
             self._store.archive_objects(bucket, selection, target, shard, options, announce)
+
+        return run_job(work)
+
+    def rechunk(self, request: Request, name: str, message: ActMsg) -> Answer:
+        """Lay objects out in chunks, or in one piece."""
+        bucket = bucket_of(name, request.query)
+        options = rechunk_options(message.value)
+        if options.chunk_size is None:
+            raise InvalidArgumentError(
+                f"cannot rechunk {bucket}: the chunk size is not set",
+                hint="send ChunkSize and ObjSizeLimit, in bytes",
+            )
+
+        def work(announce: Callable[[str], None]) -> None:
+            self._store.rechunk_bucket(bucket, options, announce)
 
         return run_job(work)
 

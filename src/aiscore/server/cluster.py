@@ -2,14 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from aiscore.errors import InvalidArgumentError, UnsupportedError, XactionNotFoundError
+from aiscore.model.bucket import BucketRef
+from aiscore.model.chunks import RechunkOptions
 from aiscore.model.xaction import KINDS, XactionFilter, XactionKind, XactionSnap
 from aiscore.server import facts
 from aiscore.server.buckets import json_response
 from aiscore.server.http import Outcome, Request, Response, ServerContext
 from aiscore.server.identity import Identity, identity_of, public_url, smap_of
-from aiscore.server.jobs import text_response
+from aiscore.server.jobs import run_job, text_response
 from aiscore.server.message import in_pool, read_message
 from aiscore.server.nodes import bmd, node_stats, reset_stats
 from aiscore.server.router import Router
@@ -22,6 +25,7 @@ from aiscore.wire.names import Action, Path, Q, What
 __all__ = ["register"]
 
 Answer = Response | Awaitable[Response]
+Announce = Callable[[str], None]
 _SET_CONFIG_PATH = f"{Path.CLUSTER}/set-config"
 
 
@@ -51,6 +55,9 @@ class _Cluster:
             What.BACKENDS: lambda request, body: json_response([]),
             What.REMOTE_AIS: lambda request, body: json_response({"a": None, "ver": 0}),
             What.TARGET_IPS: self._target_ips,
+        }
+        self._startable: Mapping[XactionKind, Callable[[BucketRef | None, Announce], None]] = {
+            XactionKind.RECHUNK: self._rechunk,
         }
 
     @property
@@ -111,7 +118,18 @@ class _Cluster:
         info = KINDS[wanted.kind]
         if not info.is_startable:
             raise InvalidArgumentError(f"cannot start {info.display}: it has no start command")
-        raise UnsupportedError(f"cannot start {info.display} - operation not supported")
+        work = self._startable.get(wanted.kind)
+        if work is None:
+            raise UnsupportedError(f"cannot start {info.display} - operation not supported")
+        return run_job(partial(work, wanted.bucket))
+
+    def _rechunk(self, bucket: BucketRef | None, announce: Announce) -> None:
+        """Both sizes are the bucket's."""
+        if bucket is None:
+            raise InvalidArgumentError(
+                f'xaction "{XactionKind.RECHUNK}" requires a bucket to start'
+            )
+        self._store.rechunk_bucket(bucket, RechunkOptions(), announce)
 
     def _stop(self, message: ActMsg) -> Response:
         wanted = filter_of(message.value)

@@ -67,13 +67,14 @@ class Row(Counters):
     def add(self, amounts: Mapping[str, int]) -> None:
         """See `Counters.add`."""
         unknown = {}
+        words = self._words
         with self._lock:
             for name, amount in amounts.items():
                 index = _INDEX.get(name)
                 if index is None:
                     unknown[name] = amount
                 else:
-                    self._words[index] = (self._words[index] + amount) & _MASK
+                    words[index] = (words[index] + amount) & _MASK
         if unknown:
             super().add(unknown)
 

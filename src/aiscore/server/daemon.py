@@ -65,6 +65,7 @@ class _Daemon:
             What.METRIC_NAMES: self._metrics,
             What.SOFTWARE_VERSION: self._version,
             What.LOG: self._log,
+            What.CERTIFICATE: self._certificate,
         }
 
     def named_role(self, request: Request) -> bool:
@@ -217,6 +218,11 @@ class _Daemon:
 
     def _version(self, request: Request, is_target: bool) -> Response:
         return text_response(self._context.settings.version)
+
+    def _certificate(self, request: Request, is_target: bool) -> Response:
+        if not self._context.settings.cert:
+            raise NotFoundError("no TLS certificate: this server does not use TLS")
+        raise UnsupportedError("cannot show the TLS certificate - operation not supported")
 
     def _log(self, request: Request, is_target: bool) -> Response:
         text = facts.log_lines(self._context)

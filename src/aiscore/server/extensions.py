@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiscore.errors import ArchiveError, InvalidArgumentError
 from aiscore.model.bucket import BucketRef
+from aiscore.model.chunks import RechunkOptions
+from aiscore.model.multipart import UPLOADS_PAGE_MAX
 from aiscore.model.objects import ArchivePutMode
 from aiscore.model.stream import Body
 from aiscore.server.buckets import json_response
@@ -20,10 +22,12 @@ from aiscore.wire.cluster import encode_mountpaths, encode_report
 from aiscore.wire.messages import encode_summary
 from aiscore.wire.names import Path, Q
 from aiscore.wire.objects import archive_format_of, props_headers
+from aiscore.wire.uploads import encode_parts, encode_rechunk_result, encode_uploads
+from aiscore.wire.values import query_int
 
 __all__ = ["EXTENSIONS", "register"]
 
-EXTENSIONS = ("counters", "members", "mountpaths", "summary", "validate")
+EXTENSIONS = ("counters", "members", "mountpaths", "rechunk", "summary", "uploads", "validate")
 
 
 def register(router: Router, context: ServerContext) -> None:
@@ -52,6 +56,10 @@ class _Extensions:
             bucket, _ = bucket_and_rest(request, f"{Path.SUMMARY}/")
             prefix = request.query.get(Q.PREFIX, "")
             return self._later(lambda: encode_summary(self._store.summarize_bucket(bucket, prefix)))
+        if path.startswith(f"{Path.UPLOADS}/"):
+            return self._uploads(request)
+        if path.startswith(f"{Path.RECHUNK}/"):
+            return self._plan_rechunk(request)
         if path.startswith(f"{Path.MEMBERS}/"):
             bucket, shard = bucket_and_rest(request, f"{Path.MEMBERS}/")
             archmime = archive_format_of(request.query)
@@ -89,6 +97,36 @@ class _Extensions:
             return Response(200, props_headers(props, with_size=True))
 
         return SpoolSink(self._store.open_spool(bucket.object_cname(shard)), use, self._context)
+
+    def _uploads(self, request: Request) -> Outcome:
+        """Uploads of a bucket, or the parts of one of an object, a page of them."""
+        bucket, name = bucket_and_rest(request, f"{Path.UPLOADS}/")
+        query = request.query
+        limit = query_int(query, Q.LIMIT, UPLOADS_PAGE_MAX)
+        if name:
+            upload, after = query.get(Q.UPLOAD_ID, ""), query_int(query, Q.AFTER)
+            return self._later(
+                lambda: encode_parts(self._store.list_parts(bucket, name, upload, after, limit))
+            )
+        last = (query[Q.AFTER], query.get(Q.AFTER_ID, "")) if Q.AFTER in query else None
+        prefix = query.get(Q.PREFIX, "")
+        return self._later(
+            lambda: encode_uploads(self._store.list_uploads(bucket, prefix, last, limit))
+        )
+
+    def _plan_rechunk(self, request: Request) -> Outcome:
+        """What a rechunk would do; sizes that are not given are the bucket's."""
+        bucket, _ = bucket_and_rest(request, f"{Path.RECHUNK}/")
+        query = request.query
+        options = RechunkOptions(
+            objsize_limit=query_int(query, Q.OBJSIZE_LIMIT) if Q.OBJSIZE_LIMIT in query else None,
+            chunk_size=query_int(query, Q.CHUNK_SIZE) if Q.CHUNK_SIZE in query else None,
+            prefix=query.get(Q.PREFIX, ""),
+            dry_run=True,
+        )
+        return self._later(
+            lambda: encode_rechunk_result(self._store.rechunk_bucket(bucket, options))
+        )
 
     def _later(self, work: Callable[[], object]) -> Awaitable[Response]:
         return in_pool(self._context, lambda: json_response(work()))

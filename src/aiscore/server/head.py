@@ -2,12 +2,15 @@
 
 One parser serves every connection of a loop: it is given whole heads only, and never sees a body, so that where a
 message ends is decided in one place, the protocol.
+
+A client sends the same headers again and again, and only the request line differs. What the lines below it say is
+remembered by their bytes, and a plain request line above known ones is split here; what is not plain goes to httptools.
 """
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httptools
 
@@ -23,6 +26,15 @@ _LENGTH_MAX = 2**63 - 1
 _HEX = "0123456789ABCDEFabcdef"
 _BYTE_OF = {(a + b).encode(): bytes([int(a + b, 16)]) for a in _HEX for b in _HEX}
 _VERSIONS = frozenset({"1.1", "1.0"})
+_PLAIN_METHODS = {
+    name.encode(): name for name in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH")
+}
+_PLAIN_TARGET = (
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~%?&=+:@,!$'()*;"
+)
+_KNOWN_BLOCKS_MAX = 1_024
+_KNOWN_BLOCK_BYTES_MAX = 1 << 10
+"""Of the headers of one request that are remembered: of a mebibyte of them at most."""
 
 
 class ClientAddress(Protocol):
@@ -55,7 +67,6 @@ class HttpRequest:
         "_params_max",
         "_path",
         "_query",
-        "_raw_path",
         "_raw_query",
         "_repeated",
         "client",
@@ -63,19 +74,26 @@ class HttpRequest:
         "is_http_1_0",
         "keep_alive",
         "method",
+        "target_path",
         "wants_continue",
     )
 
-    def __init__(self, method: str, target: bytes, params_max: int) -> None:
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        params_max: int,
+        fields: Mapping[bytes, bytes],
+        repeated: Mapping[bytes, list[bytes]] | None,
+    ) -> None:
         self.method = method
         self.client: ClientAddress = _NOBODY
-        path, _, self._raw_query = target.partition(b"?")
-        self._raw_path = path
+        self.target_path, _, self._raw_query = target.partition(b"?")
         self._params_max = params_max
         self._path: str | None = None
         self._query: dict[str, str] | None = None
-        self._fields: dict[bytes, bytes] = {}
-        self._repeated: dict[bytes, list[bytes]] | None = None
+        self._fields = fields
+        self._repeated = repeated
         self.content_length: int | None = 0
         self.is_http_1_0 = False
         self.keep_alive = True
@@ -90,13 +108,13 @@ class HttpRequest:
         """
         path = self._path
         if path is None:
-            path = self._path = _decoded(self._raw_path, "URL path")
+            path = self._path = _decoded(self.target_path, "URL path")
         return path
 
     @property
     def raw_path(self) -> str:
         """As sent, without the query."""
-        return self._raw_path.decode("ascii", "backslashreplace")
+        return self.target_path.decode("ascii", "backslashreplace")
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -157,6 +175,15 @@ class HttpRequest:
         return copy
 
 
+class _Block(NamedTuple):
+    """What the lines below a request line say."""
+
+    fields: Mapping[bytes, bytes]
+    repeated: Mapping[bytes, list[bytes]] | None
+    content_length: int | None
+    wants_continue: bool
+
+
 class HeadParser:
     """Parses heads, one at a time. Not thread safe: one for each event loop."""
 
@@ -167,6 +194,7 @@ class HeadParser:
         self._fields: dict[bytes, bytes] = {}
         self._repeated: dict[bytes, list[bytes]] | None = None
         self._is_complete = False
+        self._known: dict[bytes, _Block] = {}
         self._parser = httptools.HttpRequestParser(self)
 
     # what httptools calls
@@ -199,6 +227,35 @@ class HeadParser:
         Raises:
             HttpFault: it is malformed, ambiguous, or over a limit.
         """
+        end = head.find(b"\r\n")
+        words = head[:end].split(b" ")
+        if len(words) != 3 or words[2] != b"HTTP/1.1":
+            return self._parse(head)
+        target = words[1]
+        method = _PLAIN_METHODS.get(words[0])
+        if method is None or target[:1] != b"/" or target.translate(None, _PLAIN_TARGET):
+            return self._parse(head)
+        block = head[end:]
+        known = self._known.get(block)
+        if known is None:
+            request = self._parse(head)
+            if request.keep_alive and len(block) <= _KNOWN_BLOCK_BYTES_MAX:
+                self._remember(block, request)
+            return request
+        request = HttpRequest(method, target, self._params_max, known.fields, known.repeated)
+        request.content_length = known.content_length
+        request.wants_continue = known.wants_continue
+        return request
+
+    def _remember(self, block: bytes, request: HttpRequest) -> None:
+        if len(self._known) >= _KNOWN_BLOCKS_MAX:
+            self._known.clear()
+        self._known[block] = _Block(
+            self._fields, self._repeated, request.content_length, request.wants_continue
+        )
+
+    def _parse(self, head: bytes) -> HttpRequest:
+        """The same for any head."""
         # Before anything is allocated for them.
         if head.count(b"\n") > self._headers_max + 2:
             raise HttpFault(431, f"too many headers: more than {self._headers_max}")
@@ -221,10 +278,12 @@ class HeadParser:
             raise HttpFault(400, "malformed request: incomplete head")
         version = parser.get_http_version()
         request = HttpRequest(
-            parser.get_method().decode("ascii"), _origin(self._target), self._params_max
+            parser.get_method().decode("ascii"),
+            _origin(self._target),
+            self._params_max,
+            self._fields,
+            self._repeated,
         )
-        request._fields = self._fields  # filled here, read there
-        request._repeated = self._repeated  # noqa: SLF001
         try:
             self._frame(request, version)
         finally:
@@ -307,6 +366,8 @@ def _decoded(raw: bytes, what: str) -> str:
     Raises:
         InvalidArgumentError: it cannot be, or holds a NUL.
     """
+    if b"%" not in raw and b"\0" not in raw and raw.isascii():
+        return raw.decode("ascii")
     shown = raw[:200].decode("ascii", "backslashreplace")
     if b"%" in raw:
         first, *rest = raw.split(b"%")

@@ -34,10 +34,17 @@ def encode_head(
         ValueError: a header holds a line end or a NUL: it would begin another header, or another response.
     """
     status = response.status
+    headers = response.headers
+    if status == 200 and not headers and length is not None:
+        return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n%b%b\r\n" % (
+            response.raw_headers,
+            length,
+            date,
+            connection,
+        )
     parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status]
     if response.raw_headers:
         parts.append(response.raw_headers)
-    headers = response.headers
     if headers:
         text = "".join([f"{name}: {value}\r\n" for name, value in headers])
         count = len(headers)

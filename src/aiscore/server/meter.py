@@ -4,13 +4,12 @@ It is told of a request when its answer has been handed over, so that the time i
 """
 
 from aiscore.model.counters import Counters
-from aiscore.server.http import Request
+from aiscore.server.head import HttpRequest
 from aiscore.wire.names import Path, Q
 
 __all__ = ["Meter"]
 
-_OBJECTS = f"{Path.OBJECTS}/"
-_EASY = "/ais/"
+_PATHS = (f"{Path.OBJECTS}/".encode(), b"/ais/")
 _ERROR = 400
 _NAMES = {
     operation: (f"{operation}.n", f"{operation}.ns.total", f"err.{operation}.n")
@@ -27,7 +26,7 @@ class Meter:
     def __init__(self, counters: Counters) -> None:
         self._add = counters.add
 
-    def note(self, request: Request, status: int, sent: int, took_ns: int) -> None:
+    def note(self, request: HttpRequest, status: int, sent: int, took_ns: int) -> None:
         """An answer was given.
 
         Args:
@@ -36,7 +35,7 @@ class Meter:
             sent: bytes of its body.
             took_ns: since the request's head was there.
         """
-        if not request.raw_path.startswith((_OBJECTS, _EASY)):
+        if not request.target_path.startswith(_PATHS):
             return
         operation = _OPERATIONS.get(request.method)
         if operation is None:
@@ -47,9 +46,15 @@ class Meter:
         if status >= _ERROR:
             self._add({failed: 1})
             return
-        amounts = {count: 1, total_ns: took_ns}
         if operation == "get":
-            amounts["get.size"] = sent
-        elif operation in {"put", "append"}:
+            self._add({count: 1, total_ns: took_ns, "get.size": sent})
+            return
+        amounts = {count: 1, total_ns: took_ns}
+        if operation in {"put", "del"} and Q.UPLOAD_ID in request.query:
+            # A part is no object: that is counted once, when the upload is complete.
+            if operation == "del":
+                return
+            del amounts[count]
+        if operation in {"put", "append"}:
             amounts[f"{operation}.size"] = request.content_length or 0
         self._add(amounts)

@@ -17,6 +17,13 @@ def object_of(request: Request) -> tuple[BucketRef, str]:
     Raises:
         InvalidArgumentError: one of them is missing or invalid.
     """
+    path = request.path
+    if path.startswith(_ROOT):
+        start = len(_ROOT)
+        middle = path.find("/", start)
+        # No slash too many, as nearly always.
+        if start < middle < len(path) - 1 and path[middle + 1] != "/":
+            return bucket_of(path[start:middle], request.query), path[middle + 1 :]
     bucket, name = bucket_and_rest(request)
     if not name:
         raise InvalidArgumentError(

@@ -4,8 +4,8 @@ from aiscore.errors import InvalidArgumentError, UnsupportedError
 from aiscore.model.bucket import BucketRef
 from aiscore.server.changes import Changes
 from aiscore.server.http import Outcome, Request, Response, ServerContext
-from aiscore.server.jobs import run_job
-from aiscore.server.message import Answer, read_message
+from aiscore.server.jobs import run_job, text_response
+from aiscore.server.message import Answer, in_pool, read_message
 from aiscore.server.objectpath import bucket_and_rest, object_of
 from aiscore.wire.messages import (
     ActMsg,
@@ -17,11 +17,10 @@ from aiscore.wire.messages import (
 )
 from aiscore.wire.names import Action, Q
 from aiscore.wire.objects import precondition_of, props_headers
+from aiscore.wire.uploads import complete_options, parts_of, upload_options
 from aiscore.wire.values import query_bool
 
 __all__ = ["ObjectActions"]
-
-_MULTIPART = frozenset({Action.MPT_UPLOAD, Action.MPT_COMPLETE, Action.MPT_ABORT})
 
 
 class ObjectActions:
@@ -44,8 +43,8 @@ class ObjectActions:
 
         def decide(body: bytes) -> Answer:
             action = decode_action(body).action
-            if action in _MULTIPART:
-                raise _unsupported(action, bucket.object_cname(name))
+            if action == Action.MPT_ABORT:
+                return in_pool(self._context, self._abort, bucket, name, _upload_of(request))
             if action not in {"", Action.EVICT_OBJECTS}:
                 raise _unknown(action, "DELETE")
             return self._changes.run(is_durable, remove)
@@ -84,9 +83,10 @@ class ObjectActions:
                 case Action.BLOB_DOWNLOAD:
                     self._store.head_bucket(bucket)
                     raise _unsupported(message.action, bucket.object_cname(message.name))
-                case action if action in _MULTIPART:
-                    self._store.head_bucket(bucket)
-                    raise _unsupported(action, bucket.object_cname(name))
+                case Action.MPT_UPLOAD:
+                    return self._create_upload(request, bucket, _named(name, message.action))
+                case Action.MPT_COMPLETE:
+                    return self._complete(request, bucket, _named(name, message.action), message)
                 case action:
                     raise _unknown(action, "POST")
 
@@ -108,6 +108,33 @@ class ObjectActions:
             lambda announce: self._store.promote(bucket, path, wanted.name, options, announce)
         )
 
+    # multipart upload
+
+    def _create_upload(self, request: Request, bucket: BucketRef, name: str) -> Answer:
+        options = upload_options(request.query, request.header_all)
+
+        def create() -> Response:
+            return text_response(self._store.create_upload(bucket, name, options))
+
+        return self._changes.run(self._store.is_durable(bucket), create)
+
+    def _complete(self, request: Request, bucket: BucketRef, name: str, message: ActMsg) -> Answer:
+        """Reads every part once more, so it takes as long as that: in the pool, and not given up half way."""
+        parts = parts_of(message.value, bucket.object_cname(name))
+        options = complete_options(request.query, request.header)
+        upload = _upload_of(request)
+
+        def complete() -> Response:
+            props = self._store.complete_upload(bucket, name, upload, parts, options)
+            self._store.tally.add({"put.n": 1})
+            return Response(200, props_headers(props, with_size=True))
+
+        return in_pool(self._context, complete)
+
+    def _abort(self, bucket: BucketRef, name: str, upload: str) -> Response:
+        self._store.abort_upload(bucket, name, upload)
+        return Response(200)
+
     def _check_lock(self, bucket: BucketRef, name: str) -> Response:
         """Readers and writers here never wait for one another: an object is always unlocked."""
         self._store.head_bucket(bucket)
@@ -128,6 +155,11 @@ def _custom_of(value: object) -> dict[str, str]:
             hint='send {"action": "", "value": {"KEY": "VALUE"}}',
         )
     return value
+
+
+def _upload_of(request: Request) -> str:
+    """The upload that is meant; whether it can be one is for the store to say."""
+    return request.query.get(Q.UPLOAD_ID, "")
 
 
 def _named(name: str, action: str) -> str:

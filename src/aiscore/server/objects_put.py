@@ -1,4 +1,4 @@
-"""PUT of objects: whole ones, members of shards, pieces to append, and copies.
+"""PUT of objects: whole ones, parts of uploads, members of shards, pieces to append, and copies.
 
 A body of up to `COLLECT_SIZE_MAX` bytes is collected and stored by one call. A longer one goes straight from the
 receive buffer into the object's file. What the engine wants to pull (members, appends) waits in a file without a name
@@ -28,10 +28,12 @@ from aiscore.wire.objects import (
     put_mode_of,
     put_options,
 )
+from aiscore.wire.uploads import part_headers, part_number_of, part_options
 
 if TYPE_CHECKING:
     from aiscore.engine.bodyspool import BodySpool
     from aiscore.engine.objectwriter import ObjectWriter
+    from aiscore.engine.partwriter import PartWriter
 
 __all__ = ["COLLECT_SIZE_MAX", "Member", "ObjectWrites", "SpoolSink"]
 
@@ -67,11 +69,13 @@ class ObjectWrites:
         if request.is_tls and (elsewhere := _redirect(request, self._context)) is not None:
             return elsewhere
         if query:
-            for parameter in (Q.ETL_NAME, Q.ETL_PIPELINE, Q.UPLOAD_ID):
+            for parameter in (Q.ETL_NAME, Q.ETL_PIPELINE):
                 if query.get(parameter):
                     raise UnsupportedError(
                         f"cannot PUT {bucket.object_cname(name)} with {parameter} - operation not supported"
                     )
+            if query.get(Q.UPLOAD_ID):
+                return self._put_part(request, bucket, name)
             if query.get(Q.OBJECT_TO):
                 return self._copy(bucket, name, query[Q.OBJECT_TO])
             if query.get(Q.ARCHPATH):
@@ -84,7 +88,8 @@ class ObjectWrites:
         length = request.content_length
         options = put_options(request.query, request.header, request.header_all, length)
         if length is None or length > COLLECT_SIZE_MAX:
-            return _WriterSink(self._store.open_writer(bucket, name, options), self._context)
+            writer = self._store.open_writer(bucket, name, options)
+            return _WriterSink(writer, lambda: _stored(writer.commit()), self._context)
         # A bucket that does not exist is told of before the body has been sent.
         is_durable = self._store.is_durable(bucket)
 
@@ -92,6 +97,20 @@ class ObjectWrites:
             return _stored(self._store.put(bucket, name, body, options))
 
         return _Collector(length, lambda body: self._changes.run(is_durable, store, body))
+
+    def _put_part(self, request: Request, bucket: BucketRef, name: str) -> Outcome:
+        """Take a part: straight into the piece that will be a chunk of the object."""
+        cname = bucket.object_cname(name)
+        number = part_number_of(request.query, cname)
+        length = request.content_length
+        options = part_options(request.header, length)
+        upload = request.query[Q.UPLOAD_ID]
+        writer = self._store.open_part_writer(bucket, name, upload, number, options)
+
+        def commit() -> Response:
+            return Response(200, part_headers(writer.commit()))
+
+        return _WriterSink(writer, commit, self._context)
 
     def _copy(self, bucket: BucketRef, name: str, uname: str) -> Outcome:
         target, target_name = parse_uname(uname)
@@ -192,12 +211,18 @@ class _Collector:
 
 
 class _WriterSink:
-    """A body that goes straight into its object's file (`http.BodySink`)."""
+    """A body that goes straight into the file of its object, or of its part (`http.BodySink`)."""
 
-    __slots__ = ("_context", "_writer")
+    __slots__ = ("_commit", "_context", "_writer")
 
-    def __init__(self, writer: "ObjectWriter", context: ServerContext) -> None:
+    def __init__(
+        self,
+        writer: "ObjectWriter | PartWriter",
+        commit: Callable[[], Response],
+        context: ServerContext,
+    ) -> None:
         self._writer = writer
+        self._commit = commit
         self._context = context
 
     def write(self, data: memoryview) -> None:
@@ -214,9 +239,6 @@ class _WriterSink:
             self._context.pool.submit(self._writer.abort)
         except RuntimeError:  # the pool is shut down
             self._writer.abort()
-
-    def _commit(self) -> Response:
-        return _stored(self._writer.commit())
 
 
 class SpoolSink:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 JOIN_BYTES_MAX = 256 << 10
 """Answers up to this size are one piece: copying is cheaper than a second buffer for the kernel."""
+_IN_MEMORY = (bytes, bytearray, memoryview)
 _CLOSE = b"Connection: close\r\n"
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
@@ -89,7 +90,7 @@ class OutgoingHalf(asyncio.BufferedProtocol):
 
     def _respond(self, response: Response) -> None:
         body = response.body
-        if not isinstance(body, bytes | bytearray | memoryview):
+        if not isinstance(body, _IN_MEMORY):
             self._respond_stream(response, body)
             return
         length = len(body)
@@ -249,5 +250,5 @@ class OutgoingHalf(asyncio.BufferedProtocol):
 
 def release(response: Response) -> None:
     """Free what a response holds that nobody will read."""
-    if not isinstance(response.body, bytes | bytearray | memoryview):
+    if not isinstance(response.body, _IN_MEMORY):
         response.body.close()

@@ -4,10 +4,13 @@ from aiscore.testing.batch_errors import BatchErrorTests
 from aiscore.testing.batch_output import BatchOutputTests
 from aiscore.testing.batches import BatchTests
 from aiscore.testing.buckets import BucketTests
+from aiscore.testing.chunks import ChunkTests
 from aiscore.testing.jobs import JobTests
 from aiscore.testing.listing import ListingTests
 from aiscore.testing.managing import ManagingTests
+from aiscore.testing.multipart import MultipartTests
 from aiscore.testing.reading import ReadingTests
+from aiscore.testing.rechunk import RechunkTests
 from aiscore.testing.shard_hazards import ShardHazardTests
 from aiscore.testing.shard_reads import ShardReadTests
 from aiscore.testing.shard_writes import ShardWriteTests
@@ -29,6 +32,9 @@ class TransportSuite(
     BatchTests,
     BatchErrorTests,
     BatchOutputTests,
+    ChunkTests,
+    MultipartTests,
+    RechunkTests,
     JobTests,
     StoreTests,
 ):

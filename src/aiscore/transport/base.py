@@ -13,6 +13,7 @@ from aiscore.model.batch import BatchRequest, BatchResult
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
 from aiscore.model.chunks import RechunkOptions, RechunkResult
+from aiscore.model.cluster import ClusterInfo
 from aiscore.model.config import ClusterConfig
 from aiscore.model.multipart import (
     UPLOADS_PAGE_MAX,
@@ -573,6 +574,26 @@ class Transport(Protocol):
 
     def reset_config(self) -> ClusterConfig:
         """Every setting back to its default."""
+        ...
+
+    def cluster_info(self) -> ClusterInfo:
+        """The nodes of the store as they are now; one that does not answer has a status that says so.
+
+        An embedded store has two, `p[local]` and `t[local]`, which are this process.
+        """
+        ...
+
+    def node_log(self, node: str, severity: str = "") -> Iterator[bytes]:
+        """The log of a node in blocks, from its beginning; an open connection until the end.
+
+        Args:
+            node: id, or name (`t[ID]`), of a node of `cluster_info`.
+            severity: `info`, `warning` or `error`: no lines below; "" is all.
+
+        Raises:
+            NotFoundError: no node has this id.
+            UnsupportedError: an embedded store writes no log.
+        """
         ...
 
     # jobs

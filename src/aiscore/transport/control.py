@@ -139,10 +139,9 @@ class ControlClient:
                         raise ProtocolError(
                             f"the answer of {endpoint.url} is longer than {MESSAGE_MAX} bytes"
                         )
-                found: dict[str, str] = {}
-                for name, value in response.headers.multi_items():
-                    found.setdefault(name.lower(), value)
-                return Answer(response.status_code, found, bytes(data))
+                fields = [(name.lower(), text) for name, text in response.headers.multi_items()]
+                first = dict(reversed(fields))
+                return Answer(response.status_code, first, bytes(data), fields)
         except httpx.HTTPError as exc:
             raise _transport_error(exc, endpoint) from exc
         except (httpx.InvalidURL, UnicodeError) as exc:

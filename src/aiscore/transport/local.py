@@ -1,13 +1,15 @@
 """The transport to a store in this process."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
+from aiscore.errors import UnsupportedError
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
 from aiscore.model.chunks import RechunkOptions, RechunkResult
+from aiscore.model.cluster import ClusterInfo
 from aiscore.model.config import ClusterConfig
 from aiscore.model.multipart import (
     UPLOADS_PAGE_MAX,
@@ -338,6 +340,19 @@ class LocalTransport:
     def reset_config(self) -> ClusterConfig:
         """Every setting back to its default."""
         return self._store.reset_config()
+
+    def cluster_info(self) -> ClusterInfo:
+        """The two nodes that an embedded store stands for, both this process."""
+        from aiscore.transport.local_cluster import embedded_cluster
+
+        return embedded_cluster(self.mountpaths())
+
+    def node_log(self, node: str, severity: str = "") -> Iterator[bytes]:
+        """An embedded store writes no log."""
+        raise UnsupportedError(
+            "an embedded store writes no log",
+            hint="AIS_DEBUG=1 shows the traceback of an error; a server has a log: ais serve",
+        )
 
     def list_xactions(self, wanted: XactionFilter = ALL_XACTIONS) -> list[XactionSnap]:
         """Jobs of every process that uses the store, oldest first."""

@@ -4,14 +4,25 @@ What AIStore's API cannot express is asked of our servers under `/v1/x`; a clust
 operation is refused by name.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
+from aiscore.model.chunks import RechunkOptions, RechunkResult
+from aiscore.model.cluster import ClusterInfo
 from aiscore.model.config import ClusterConfig
+from aiscore.model.multipart import (
+    UPLOADS_PAGE_MAX,
+    CompleteOptions,
+    MultipartUpload,
+    PartInfo,
+    PartOptions,
+    PartRef,
+    UploadOptions,
+)
 from aiscore.model.names import check_object_name, check_prefix
 from aiscore.model.objects import (
     ArchiveMember,
@@ -38,11 +49,15 @@ from aiscore.model.xaction import XactionFilter, XactionSnap
 from aiscore.transport.base import (
     ALL_XACTIONS,
     DEFAULT_ARCHIVE,
+    DEFAULT_COMPLETE,
     DEFAULT_COPY,
     DEFAULT_GET,
     DEFAULT_LIST,
+    DEFAULT_PART,
     DEFAULT_PROMOTE,
     DEFAULT_PUT,
+    DEFAULT_RECHUNK,
+    DEFAULT_UPLOAD,
     ArchiveStream,
     BatchStream,
     MemberInput,
@@ -55,14 +70,16 @@ from aiscore.transport.remote_jobs import Jobs
 from aiscore.transport.remote_objects import RemoteObjects
 from aiscore.transport.remote_read import open_remote, read_remote
 from aiscore.transport.remote_store import RemoteStore
-from aiscore.transport.remote_uploads import RemoteUploads
 from aiscore.transport.session import Session
 from aiscore.wire.names import Action
+
+if TYPE_CHECKING:
+    from aiscore.transport.remote_uploads import RemoteUploads
 
 __all__ = ["RemoteTransport"]
 
 
-class RemoteTransport(RemoteUploads):
+class RemoteTransport:
     """Calls a server; see `Transport` for every method. Shared by threads, and usable after a fork."""
 
     def __init__(self, endpoint: str, connection: ConnectionOptions | None = None) -> None:
@@ -82,6 +99,7 @@ class RemoteTransport(RemoteUploads):
         self._jobs = Jobs(self._session, self._store.is_ours)
         self._buckets = RemoteBuckets(self._session, self._control, self._jobs)
         self._objects = RemoteObjects(self._session, self._store)
+        self._made_uploads: RemoteUploads | None = None
 
     @property
     def endpoint(self) -> str:
@@ -223,6 +241,80 @@ class RemoteTransport(RemoteUploads):
         """One page of a listing, in byte order of names."""
         return self._buckets.page(bucket, options)
 
+    # multipart upload
+
+    @property
+    def _uploads(self) -> "RemoteUploads":
+        found = self._made_uploads
+        if found is None:
+            # Here: most runs upload nothing in parts.
+            from aiscore.transport.remote_uploads import RemoteUploads
+
+            found = self._made_uploads = RemoteUploads(
+                self._session, self._control, self._store, self._objects, self._buckets, self._jobs
+            )
+        return found
+
+    def create_upload(
+        self, bucket: BucketRef, name: str, options: UploadOptions = DEFAULT_UPLOAD
+    ) -> str:
+        """Begin to store an object in parts; the id of the upload."""
+        return self._uploads.create(bucket, name, options)
+
+    def put_part(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        number: int,
+        body: Body,
+        options: PartOptions = DEFAULT_PART,
+    ) -> PartInfo:
+        """Store a part: it counts when this returns, not at all when it raises."""
+        return self._uploads.put_part(bucket, name, upload_id, number, body, options)
+
+    def list_uploads(
+        self,
+        bucket: BucketRef,
+        prefix: str = "",
+        after: tuple[str, str] | None = None,
+        limit: int = UPLOADS_PAGE_MAX,
+    ) -> list[MultipartUpload]:
+        """Uploads that are neither completed nor aborted, by name, then by age."""
+        return self._uploads.list_uploads(bucket, prefix, after, limit)
+
+    def list_parts(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        after: int = 0,
+        limit: int = UPLOADS_PAGE_MAX,
+    ) -> list[PartInfo]:
+        """Stored parts with numbers greater than `after`, in order."""
+        return self._uploads.list_parts(bucket, name, upload_id, after, limit)
+
+    def complete_upload(
+        self,
+        bucket: BucketRef,
+        name: str,
+        upload_id: str,
+        parts: Sequence[PartRef],
+        options: CompleteOptions = DEFAULT_COMPLETE,
+    ) -> ObjectProps:
+        """Turn parts into the object, whole or not at all; the upload ends with success only."""
+        return self._uploads.complete(bucket, name, upload_id, parts, options)
+
+    def abort_upload(self, bucket: BucketRef, name: str, upload_id: str) -> None:
+        """Drop an upload and its parts."""
+        self._uploads.abort(bucket, name, upload_id)
+
+    def rechunk_bucket(
+        self, bucket: BucketRef, options: RechunkOptions = DEFAULT_RECHUNK
+    ) -> RechunkResult:
+        """Lay objects out in chunks, or in one piece, as a job."""
+        return self._uploads.rechunk(bucket, options)
+
     # shards
 
     def list_members(
@@ -311,6 +403,18 @@ class RemoteTransport(RemoteUploads):
     def reset_config(self) -> ClusterConfig:
         """Every setting back to its default."""
         return self._store.reset_config()
+
+    def cluster_info(self) -> ClusterInfo:
+        """The nodes of the store as they are now; one that does not answer has a status that says so."""
+        from aiscore.transport.remote_cluster import read_cluster
+
+        return read_cluster(self._session)
+
+    def node_log(self, node: str, severity: str = "") -> Iterator[bytes]:
+        """The log of a node in blocks, from its beginning; an open connection until the end."""
+        from aiscore.transport.remote_cluster import read_log
+
+        return read_log(self._session, node, severity)
 
     # jobs
 

@@ -307,7 +307,9 @@ def match_member(
     found = member.name.decode("utf-8", "surrogateescape")
     if found == name:
         return BatchResult(entry, bucket, name, member.size)
-    if found != MISSING_PREFIX + name or member.size:
+    # AIStore names the placeholder of a missing shard's member after the shard.
+    shard = member_name(plain._replace(archpath=None), bucket, only_obj_name=request.only_obj_name)
+    if found not in {MISSING_PREFIX + name, MISSING_PREFIX + shard} or member.size:
         raise MalformedAnswerError(
             f"the batch from {url} has {found[:200]!r} in the place of {name!r}"
         )

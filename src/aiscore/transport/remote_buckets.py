@@ -54,9 +54,7 @@ class RemoteBuckets:
         """See `Transport.create_bucket`."""
         from aiscore.wire.props import encode_changes
 
-        self._act(
-            "POST", bucket, Action.CREATE_BUCKET, encode_changes(changes) if changes else None
-        )
+        self.act("POST", bucket, Action.CREATE_BUCKET, encode_changes(changes) if changes else None)
 
     def list(self, provider: Provider | None, namespace: Namespace | None) -> list[BucketRef]:
         """See `Transport.list_buckets`."""
@@ -97,22 +95,22 @@ class RemoteBuckets:
         """See `Transport.set_bucket_props`."""
         from aiscore.wire.props import encode_changes
 
-        self._act("PATCH", bucket, Action.SET_PROPS, encode_changes(changes, force=force))
+        self.act("PATCH", bucket, Action.SET_PROPS, encode_changes(changes, force=force))
         return self.head(bucket)
 
     def reset_props(self, bucket: BucketRef) -> BucketProps:
         """See `Transport.reset_bucket_props`."""
-        self._act("PATCH", bucket, Action.RESET_PROPS)
+        self.act("PATCH", bucket, Action.RESET_PROPS)
         return self.head(bucket)
 
     def rename(self, source: BucketRef, target: BucketRef) -> None:
         """See `Transport.rename_bucket`."""
-        answer = self._act("POST", source, Action.MOVE_BUCKET, query={Q.BUCKET_TO: target.uname})
+        answer = self.act("POST", source, Action.MOVE_BUCKET, query={Q.BUCKET_TO: target.uname})
         self._jobs.wait(XactionKind.RENAME_BUCKET, answer)
 
     def destroy(self, bucket: BucketRef) -> None:
         """See `Transport.destroy_bucket`."""
-        self._act("DELETE", bucket, Action.DESTROY_BUCKET)
+        self.act("DELETE", bucket, Action.DESTROY_BUCKET)
 
     def summarize(self, bucket: BucketRef, prefix: str) -> BucketSummary:
         """See `Transport.summarize_bucket`; the first answer is an id, by which the counts are asked for."""
@@ -166,7 +164,7 @@ class RemoteBuckets:
         from aiscore.wire.messages import copy_msg
 
         query = {Q.BUCKET_TO: target.uname}
-        answer = self._act("POST", source, Action.COPY_BUCKET, copy_msg(options), query)
+        answer = self.act("POST", source, Action.COPY_BUCKET, copy_msg(options), query)
         return _copied(self._jobs.wait(XactionKind.COPY_BUCKET, answer))
 
     def copy_objects(
@@ -180,7 +178,7 @@ class RemoteBuckets:
         if portable is None:
             return CopyResult(objects=0, size=0)
         value = copy_msg(options) | selection_msg(portable) | {"tobck": bucket_to_json(target)}
-        answer = self._act("POST", source, Action.COPY_OBJECTS, value)
+        answer = self.act("POST", source, Action.COPY_OBJECTS, value)
         return _copied(self._jobs.wait(XactionKind.COPY_OBJECTS, answer))
 
     def delete_objects(self, bucket: BucketRef, selection: Selection) -> DeleteResult:
@@ -190,7 +188,7 @@ class RemoteBuckets:
         portable = self._portable(bucket, selection)
         if portable is None:
             return DeleteResult(deleted=0)
-        answer = self._act("DELETE", bucket, Action.DELETE_OBJECTS, selection_msg(portable))
+        answer = self.act("DELETE", bucket, Action.DELETE_OBJECTS, selection_msg(portable))
         snap = self._jobs.wait(XactionKind.DELETE_OBJECTS, answer)
         if snap is None:
             return DeleteResult(deleted=0)
@@ -212,7 +210,7 @@ class RemoteBuckets:
         if portable is None:
             raise InvalidArgumentError(f"no objects to pack into {target.object_cname(shard)}")
         value = archive_msg(portable, target, shard, options)
-        answer = self._act("PUT", bucket, Action.ARCHIVE, value)
+        answer = self.act("PUT", bucket, Action.ARCHIVE, value)
         self._jobs.wait(XactionKind.ARCHIVE, answer)
 
     def promote(
@@ -251,7 +249,7 @@ class RemoteBuckets:
 
     # calls
 
-    def _act(
+    def act(
         self,
         method: str,
         bucket: BucketRef,
@@ -259,6 +257,7 @@ class RemoteBuckets:
         value: object = None,
         query: dict[str, str] | None = None,
     ) -> Answer:
+        """Send an action on a bucket."""
         target = bucket_path(bucket) + query_text(bucket_query(bucket) | (query or {}))
         return self._control.call(method, target, _action(action, value))
 

@@ -28,6 +28,7 @@ _TABLED = frozenset(
         XactionKind.COPY_BUCKET,
         XactionKind.DELETE_OBJECTS,
         XactionKind.PROMOTE,
+        XactionKind.RECHUNK,
         XactionKind.RENAME_BUCKET,
     }
 )

@@ -67,11 +67,16 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer in memory; header names in lower case."""
+    """An answer in memory; header names in lower case, in `fields` each as often as it came."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    fields: Sequence[tuple[str, str]] = ()
+
+    def header_all(self, name: str) -> list[str]:
+        """Every value of a header that may repeat, where `fields` are kept: in answers to control calls."""
+        return [value for field, value in self.fields if field == name]
 
 
 class Session:

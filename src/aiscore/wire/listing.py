@@ -311,7 +311,9 @@ def _listed(entry: _Entry) -> ListEntry:
         flags = EntryFlag(entry.f)
         if len(_FLAGS) < _FLAGS_MAX:
             _FLAGS[entry.f] = flags
-    if not (entry.cs or entry.a or entry.v or entry.t or entry.m or entry.c or entry.xd is not None):
+    if not (
+        entry.cs or entry.a or entry.v or entry.t or entry.m or entry.c or entry.xd is not None
+    ):
         return _new_entry(
             ListEntry,
             (entry.n, entry.s, None, "", entry.xa, entry.xm, None, "", 1, entry.xe, flags),

@@ -38,6 +38,8 @@ class Path:
     SUMMARY: Final = "/v1/x/summary"
     COUNTERS: Final = "/v1/x/counters"
     XACTIONS: Final = "/v1/x/xactions"
+    UPLOADS: Final = "/v1/x/uploads"
+    RECHUNK: Final = "/v1/x/rechunk"
 
 
 class Q:
@@ -96,9 +98,23 @@ class Q:
     MODE: Final = "mode"
     """Ours, of `Path.MEMBERS`: an `ArchivePutMode`."""
     PREFIX: Final = "prefix"
-    """Ours, of `Path.VALIDATE` and `Path.SUMMARY`."""
+    """Ours, of `Path.VALIDATE`, `Path.SUMMARY` and `Path.UPLOADS`."""
     KIND: Final = "kind"
     """Ours, of `Path.XACTIONS`."""
+    AFTER: Final = "after"
+    """Ours, of `Path.UPLOADS`: the last name, or part, of the page before."""
+    AFTER_ID: Final = "after_id"
+    """Ours, of `Path.UPLOADS`: the upload of that name."""
+    LIMIT: Final = "limit"
+    """Ours, of `Path.UPLOADS`: entries of a page."""
+    MD5: Final = "md5"
+    """Ours, of an upload's begin: ETags as S3 has them."""
+    PARTIAL: Final = "partial"
+    """Ours, of an upload's completion: `CompleteOptions.partial`."""
+    CHUNK_SIZE: Final = "chunk_size"
+    """Ours, of `Path.RECHUNK`: bytes."""
+    OBJSIZE_LIMIT: Final = "objsize_limit"
+    """Ours, of `Path.RECHUNK`: bytes."""
 
     APPEND: Final = "append"
     FLUSH: Final = "flush"

@@ -14,6 +14,7 @@ from typing import Any
 from tests.integration.server.data import Answer
 
 STOP_S = 20
+Json = Any
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Served:
         message = {"action": action, "name": name, "value": value}
         return self.call(method, path, json.dumps(message).encode(), headers)
 
-    def ask(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+    def ask(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Json:
         """A question whose answer is JSON."""
         data = None if body is None else json.dumps(body).encode()
         answer = self.call("GET", path, data, headers)

@@ -235,7 +235,7 @@ class TestPackage:
         assert second == "True"
 
     def test_the_sdk_has_the_same_public_methods(self) -> None:
-        # Jobs, ETL, remote buckets and multipart uploads come with later milestones; some are of
+        # Jobs, ETL and remote buckets come with later milestones; some are of
         # HTTP only.
         later = {
             their_client.Client: {"job", "etl", "dsort", "fetch_object_by_url"},
@@ -245,7 +245,7 @@ class TestPackage:
                 "destroy_inventory", "show_inventory", "list_inventories",
             },
             their_object.Object: {
-                "blob_download", "get_url", "head_v2", "multipart_upload", "query_params",
+                "blob_download", "get_url", "head_v2", "query_params",
             },
             object_reader.ObjectReader: set(),
             object_writer.ObjectWriter: set(),

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from aiscore.engine.index.schema import check_identity, migrate
@@ -43,7 +44,8 @@ class Connection:
     """One thread's connection and its row cache."""
 
     __slots__ = (
-        "_execute",
+        "_cursor",
+        "_cursor_class",
         "_home",
         "_version_cursor",
         "cache",
@@ -56,7 +58,8 @@ class Connection:
     def __init__(self, raw: sqlite3.Connection, home: str) -> None:
         self.raw = raw
         self._home = home
-        self._execute = raw.execute
+        self._cursor = raw.cursor
+        self._cursor_class = _cursor_class(home)
         self.cache: dict[Any, Any] = {}
         self.version = -1
         self.is_full_sync = False
@@ -66,9 +69,13 @@ class Connection:
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run one statement; its failure is an error of the store."""
         try:
-            return self._execute(sql, values)
+            return self._cursor(self._cursor_class).execute(sql, values)
         except sqlite3.Error as exc:
             raise index_error(exc, self._home) from exc
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of one query."""
+        return self.execute(sql, values).fetchall()
 
     def executemany(self, sql: str, values: Iterable[Sequence[object]]) -> sqlite3.Cursor:
         """Run one statement for each of many rows."""
@@ -90,6 +97,27 @@ class Connection:
             self.cache.clear()
             self.version = version
         return self.cache
+
+
+@lru_cache(maxsize=16)
+def _cursor_class(home: str) -> type[sqlite3.Cursor]:
+    """Cursors whose rows come with errors of the store: the statement may succeed and a later page be damaged."""
+    fetch_one, fetch_all = sqlite3.Cursor.fetchone, sqlite3.Cursor.fetchall
+
+    class Cursor(sqlite3.Cursor):
+        def fetchone(self) -> Any:
+            try:
+                return fetch_one(self)
+            except sqlite3.Error as exc:
+                raise index_error(exc, home) from exc
+
+        def fetchall(self) -> list[Any]:
+            try:
+                return fetch_all(self)
+            except sqlite3.Error as exc:
+                raise index_error(exc, home) from exc
+
+    return Cursor
 
 
 class Database:

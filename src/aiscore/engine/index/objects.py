@@ -187,7 +187,7 @@ def manifest_of(connection: Connection, row: ObjectRow) -> list[PieceRef]:
     """All pieces of an object in order; for one of a single piece nothing is read."""
     if row.piece_count == 1:
         return [PieceRef(row.piece_id, row.mountpath_id, row.size, row.checksum)]
-    found = connection.execute(
+    found = connection.rows(
         "SELECT piece_id, mountpath_id, size, checksum FROM manifests WHERE manifest_id = ? "
         "ORDER BY number",
         (row.piece_id,),
@@ -225,12 +225,12 @@ def rows_after(
     low = max(prefix, f"{start}\0") if start else prefix
     while True:
         if end is None:
-            found = connection.execute(
+            found = connection.rows(
                 f"SELECT {_COLUMNS} FROM objects WHERE bucket_id = ? AND name >= ? ORDER BY name LIMIT ?",
                 (bucket_id, low, _BATCH),
-            ).fetchall()
+            )
         else:
-            found = connection.execute(_FROM, (bucket_id, low, end, _BATCH)).fetchall()
+            found = connection.rows(_FROM, (bucket_id, low, end, _BATCH))
         yield from map(ObjectRow._make, found)
         if len(found) < _BATCH:
             return

@@ -234,14 +234,14 @@ class Xactions:
             values,
         )
         now = time.time_ns()
-        for row in rows:
+        for row in rows.fetchall():
             yield _snap(row, now)
 
     def _mark_lost(self) -> None:
         """Mark jobs aborted whose process has died."""
         connection = self._database.connection()
         query = "SELECT DISTINCT session_id FROM xactions WHERE ended_ns = 0"
-        owners = {row[0] for row in connection.execute(query)}
+        owners = {row[0] for row in connection.execute(query).fetchall()}
         if not owners - {self._sessions.known()}:
             return
         lost = [owner for owner in owners if not self._sessions.is_alive(owner)]

@@ -1,0 +1,441 @@
+"""Chunks, uploads and rechunk, as far as only the engine and its disks show it."""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from aiscore.engine import multipart
+from aiscore.engine.layout import piece_path
+from aiscore.engine.rechunk import _Throttle
+from aiscore.engine.store import Store
+from aiscore.errors import (
+    BusyError,
+    CorruptionError,
+    InvalidArgumentError,
+    NotFoundError,
+    XactionAbortedError,
+)
+from aiscore.model.bucket import BucketRef
+from aiscore.model.byterange import ByteRange
+from aiscore.model.chunks import RechunkOptions, RechunkResult
+from aiscore.model.multipart import CompleteOptions, PartOptions, PartRef, UploadOptions
+from aiscore.model.objects import GetOptions, PutOptions
+from aiscore.model.storage import FaultKind
+from aiscore.model.xaction import XactionFilter, XactionKind, XactionState
+from aiscore.testing.content import pattern
+
+BUCKET = BucketRef("b")
+KIB = 1024
+CHUNKED = {"chunks.objsize_limit": "4KiB", "chunks.chunk_size": "1KiB"}
+GET = GetOptions()
+VERIFIED = GetOptions(verify_checksum=True)
+PUT = PutOptions()
+PART = PartOptions()
+DATA = pattern(12 * KIB)
+IN_CHUNKS = RechunkOptions(objsize_limit=4 * KIB, chunk_size=2 * KIB)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(str(tmp_path / "home"))
+    opened.create_bucket(BUCKET, CHUNKED)
+    yield opened
+    if not opened.core.is_closed:
+        assert opened.validate(None, "").faults == ()
+        opened.close()
+
+
+def add_disks(store: Store, tmp_path: Path, count: int) -> None:
+    for number in range(count):
+        (tmp_path / f"disk{number}").mkdir()
+        store.add_mountpath(str(tmp_path / f"disk{number}"))
+
+
+def chunk_paths(store: Store, name: str) -> list[str]:
+    row = store.core.bucket(BUCKET, 0)
+    rows = (
+        store.core.connection()
+        .execute(
+            "SELECT m.mountpath_id, m.piece_id FROM manifests m JOIN objects o "
+            "ON o.piece_id = m.manifest_id WHERE o.bucket_id = ? AND o.name = ? ORDER BY number",
+            (row.id, name),
+        )
+        .fetchall()
+    )
+    mountpaths = store.core.mountpaths.all()
+    return [piece_path(mountpaths[mountpath].path, piece) for mountpath, piece in rows]
+
+
+def piece_files(store: Store) -> set[str]:
+    return {
+        f"{directory}/{name}"
+        for mountpath in store.core.mountpaths.all().values()
+        for directory, _, names in os.walk(f"{mountpath.path}/pieces")
+        for name in names
+    }
+
+
+def flip(path: str, offset: int = 100) -> None:
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def complete(store: Store, name: str, upload: str, count: int) -> None:
+    refs = [PartRef(number=number) for number in range(1, count + 1)]
+    store.complete_upload(BUCKET, name, upload, refs, CompleteOptions())
+
+
+class TestPlacement:
+    def test_chunks_are_spread_evenly(self, store: Store, tmp_path: Path) -> None:
+        add_disks(store, tmp_path, 2)
+        firsts = set()
+        for number in range(12):
+            store.put(BUCKET, f"o{number}", DATA, PUT)
+            chunks = store.list_chunks(BUCKET, f"o{number}")
+            assert [chunk.offset for chunk in chunks] == list(range(0, 12 * KIB, KIB))
+            assert Counter(Counter(chunk.location for chunk in chunks).values()) == {4: 3}
+            firsts.add(chunks[0].location)
+            assert store.read(BUCKET, f"o{number}", VERIFIED) == DATA
+        assert len(firsts) > 1
+        assert firsts == {found.location for found in store.core.mountpaths.all().values()}
+
+    def test_parts_are_spread_too(self, store: Store, tmp_path: Path) -> None:
+        add_disks(store, tmp_path, 1)
+        upload = store.create_upload(BUCKET, "o", UploadOptions())
+        for number in range(1, 9):
+            store.put_part(BUCKET, "o", upload, number, pattern(500, number), PART)
+        complete(store, "o", upload, 8)
+        locations = Counter(chunk.location for chunk in store.list_chunks(BUCKET, "o"))
+        assert sorted(locations.values()) == [4, 4]
+
+    def test_a_mountpath_with_chunks_and_parts_can_go(self, store: Store, tmp_path: Path) -> None:
+        add_disks(store, tmp_path, 1)
+        store.put(BUCKET, "o", DATA, PUT)
+        upload = store.create_upload(BUCKET, "p", UploadOptions())
+        sent = [
+            store.put_part(BUCKET, "p", upload, number, pattern(500, number), PART)
+            for number in (1, 2, 3, 4)
+        ]
+        store.remove_mountpath(str(tmp_path / "disk0"))
+        assert store.read(BUCKET, "o", VERIFIED) == DATA
+        assert store.list_parts(BUCKET, "p", upload, 0, 100) == sent
+        complete(store, "p", upload, 4)
+        expected = b"".join(pattern(500, number) for number in (1, 2, 3, 4))
+        assert store.read(BUCKET, "p", VERIFIED) == expected
+
+    def test_copies_share_their_chunks(self, store: Store) -> None:
+        store.put(BUCKET, "o", DATA, PUT)
+        store.copy(BUCKET, "o", BUCKET, "p")
+        for one, other in zip(chunk_paths(store, "o"), chunk_paths(store, "p"), strict=True):
+            assert os.path.samefile(one, other)
+
+
+class TestDamage:
+    @pytest.mark.parametrize("number", [1, 2, 7, 12])
+    def test_missing_and_short_chunks_are_named_before_the_first_byte(
+        self, store: Store, number: int
+    ) -> None:
+        for damage, kind, word in (
+            (lambda path: os.truncate(path, 500), FaultKind.SIZE, "500 bytes"),
+            (os.unlink, FaultKind.MISSING, "missing"),
+        ):
+            store.put(BUCKET, "o", DATA, PUT)
+            damage(chunk_paths(store, "o")[number - 1])
+            with pytest.raises(CorruptionError, match=f"chunk {number}") as info:
+                store.open(BUCKET, "o", GET)
+            assert word in info.value.message
+            assert BUCKET.object_cname("o") in info.value.message
+            far = GetOptions(byte_range=ByteRange((number * 7 % 12) * KIB, 1))
+            with pytest.raises(CorruptionError, match=f"chunk {number}"):
+                store.open(BUCKET, "o", far)
+            faults = store.validate(BUCKET, "").faults
+            assert [(fault.kind, fault.name) for fault in faults] == [
+                (kind, BUCKET.object_cname("o"))
+            ]
+        store.delete(BUCKET, "o", None)
+
+    @pytest.mark.parametrize("number", [1, 5, 12])
+    def test_damaged_chunk_is_named(self, store: Store, number: int) -> None:
+        store.put(BUCKET, "o", DATA, PUT)
+        flip(chunk_paths(store, "o")[number - 1])
+        with pytest.raises(CorruptionError, match=f"chunk {number} of ais://b/o"):
+            store.open(BUCKET, "o", VERIFIED)
+        (fault,) = store.validate(BUCKET, "").faults
+        assert f"chunk {number} of" in fault.detail
+        store.delete(BUCKET, "o", None)
+
+    @pytest.mark.parametrize("kind", ["flip", "cut", "grow", "unlink"])
+    def test_damaged_part_is_found_at_completion_and_can_be_sent_again(
+        self, store: Store, kind: str
+    ) -> None:
+        upload = store.create_upload(BUCKET, "o", UploadOptions())
+        before = piece_files(store)
+        store.put_part(BUCKET, "o", upload, 1, pattern(900, 1), PART)
+        store.put_part(BUCKET, "o", upload, 2, pattern(900, 2), PART)
+        (path,) = [p for p in piece_files(store) - before if _content(p) == pattern(900, 2)]
+        if kind == "flip":
+            flip(path)
+        elif kind == "unlink":
+            os.unlink(path)
+        else:
+            os.truncate(path, 500 if kind == "cut" else 1000)
+        with pytest.raises(CorruptionError, match="part 2 of upload") as info:
+            complete(store, "o", upload, 2)
+        assert info.value.hint == "send it again"
+        with pytest.raises(NotFoundError):
+            store.head(BUCKET, "o")
+        store.put_part(BUCKET, "o", upload, 2, pattern(900, 2), PART)
+        complete(store, "o", upload, 2)
+        assert store.read(BUCKET, "o", VERIFIED) == pattern(900, 1) + pattern(900, 2)
+
+    def test_validate_names_a_missing_part(self, store: Store) -> None:
+        upload = store.create_upload(BUCKET, "o", UploadOptions())
+        store.put_part(BUCKET, "o", upload, 1, pattern(900, 1), PART)
+        for path in piece_files(store):
+            os.unlink(path)
+        assert [fault.kind for fault in store.validate(None, "").faults] == [FaultKind.MISSING]
+        store.abort_upload(BUCKET, "o", upload)
+
+    def test_rechunk_leaves_what_is_damaged_and_does_the_rest(self, store: Store) -> None:
+        for name in ("a", "b", "c"):
+            store.put(BUCKET, name, DATA, PUT)
+        flip(chunk_paths(store, "b")[3])
+        damaged = chunk_paths(store, "b")
+        with pytest.raises(CorruptionError, match="1 of 3 objects") as info:
+            store.rechunk_bucket(BUCKET, IN_CHUNKS)
+        assert BUCKET.object_cname("b") in info.value.message
+        assert chunk_paths(store, "b") == damaged
+        assert store.head(BUCKET, "a").chunk_count == store.head(BUCKET, "c").chunk_count == 6
+        (job,) = store.list_xactions(XactionFilter(kind=XactionKind.RECHUNK))
+        assert job.state is XactionState.FAILED
+        assert job.ext["chunked"] == 2
+        store.delete(BUCKET, "b", None)
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+class TestLeavings:
+    """Nothing stays behind that no name points at."""
+
+    def test_replaced_and_aborted_parts_are_removed(self, store: Store) -> None:
+        upload = store.create_upload(BUCKET, "o", UploadOptions())
+        for _ in range(5):
+            store.put_part(BUCKET, "o", upload, 1, b"part", PART)
+        assert len(piece_files(store)) == 1
+        for number in (2, 3):
+            store.put_part(BUCKET, "o", upload, number, b"part", PART)
+        refs = [PartRef(number=1), PartRef(number=3)]
+        store.complete_upload(BUCKET, "o", upload, refs, CompleteOptions(partial=True))
+        assert len(piece_files(store)) == 2
+        again = store.create_upload(BUCKET, "o", UploadOptions())
+        store.put_part(BUCKET, "o", again, 1, b"part", PART)
+        store.abort_upload(BUCKET, "o", again)
+        assert len(piece_files(store)) == 2
+        store.put(BUCKET, "o", b"small", PUT)
+        assert len(piece_files(store)) == 1
+
+    def test_rechunk_removes_what_it_replaced(self, store: Store) -> None:
+        store.put(BUCKET, "o", DATA, PUT)
+        assert len(piece_files(store)) == 12
+        store.rechunk_bucket(BUCKET, IN_CHUNKS)
+        assert len(piece_files(store)) == 6
+        store.rechunk_bucket(BUCKET, RechunkOptions(objsize_limit=0))
+        assert len(piece_files(store)) == 1
+
+    def test_uploads_expire_when_nothing_is_added(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = store.create_upload(BUCKET, "old", UploadOptions())
+        store.put_part(BUCKET, "old", old, 1, b"part", PART)
+        used = store.create_upload(BUCKET, "used", UploadOptions())
+        later = time.time_ns() + multipart.UPLOAD_IDLE_MAX_S * 10**9 - 10**9
+        monkeypatch.setattr(time, "time_ns", lambda: later)
+        store.put_part(BUCKET, "used", used, 1, b"part", PART)
+        monkeypatch.setattr(time, "time_ns", lambda: later + 60 * 10**9)
+        new = store.create_upload(BUCKET, "x", UploadOptions())
+        assert [u.upload_id for u in store.list_uploads(BUCKET, "", None, 10)] == [used, new]
+        assert len(piece_files(store)) == 1
+        with pytest.raises(NotFoundError, match=old):
+            store.put_part(BUCKET, "old", old, 2, b"part", PART)
+
+    def test_part_writers_are_spent_and_leave_nothing(self, store: Store) -> None:
+        upload = store.create_upload(BUCKET, "o", UploadOptions())
+        with store.open_part_writer(BUCKET, "o", upload, 1, PART) as writer:
+            writer.write(b"abandoned")
+        with pytest.raises(InvalidArgumentError, match="spent"):
+            writer.write(b"more")
+        with store.open_part_writer(BUCKET, "o", upload, 1, PART) as writer:
+            writer.write(memoryview(b"part"))
+            assert writer.size == 4
+            assert writer.commit().size == 4
+            with pytest.raises(InvalidArgumentError, match="spent"):
+                writer.commit()
+        with store.open_part_writer(BUCKET, "o", upload, 2, PART) as writer:
+            writer.write(b"late")
+            store.abort_upload(BUCKET, "o", upload)
+            with pytest.raises(NotFoundError, match=upload):
+                writer.commit()
+        assert piece_files(store) == set()
+
+
+class TestCheckpoints:
+    def test_a_running_put_is_nobody_elses(self, store: Store, tmp_path: Path) -> None:
+        store.set_bucket_props(BUCKET, {"chunks.checkpoint_every": "2"})
+        with store.open_writer(BUCKET, "o", PUT) as writer:
+            for start in range(0, len(DATA), 600):
+                writer.write(DATA[start : start + 600])
+            upload_id = store.core.connection().execute("SELECT id FROM uploads").fetchone()[0]
+            other = Store(str(tmp_path / "home"))
+            assert other.list_uploads(BUCKET, "", None, 10) == []
+            with pytest.raises(BusyError, match="being written"):
+                other.abort_upload(BUCKET, "o", upload_id)
+            with pytest.raises(BusyError, match="being written"):
+                other.put_part(BUCKET, "o", upload_id, 1, b"part", PART)
+            other.close()
+            writer.commit()
+        assert store.read(BUCKET, "o", VERIFIED) == DATA
+        assert len(piece_files(store)) == 12
+
+    def test_an_abort_takes_them_away(self, store: Store) -> None:
+        store.set_bucket_props(BUCKET, {"chunks.checkpoint_every": "1"})
+        with store.open_writer(BUCKET, "o", PUT) as writer:
+            writer.write(DATA)
+            assert store.core.connection().execute("SELECT count(*) FROM parts").fetchone()[0]
+        assert piece_files(store) == set()
+        assert store.core.connection().execute("SELECT * FROM uploads").fetchall() == []
+
+    def test_a_put_whose_bucket_went_fails(self, store: Store) -> None:
+        store.set_bucket_props(BUCKET, {"chunks.checkpoint_every": "1"})
+        writer = store.open_writer(BUCKET, "o", PUT)
+        writer.write(DATA)
+        store.destroy_bucket(BUCKET)
+        with pytest.raises(NotFoundError):
+            writer.commit()
+        assert piece_files(store) == set()
+
+
+class TestRechunkJobs:
+    def test_an_overwrite_in_between_wins(self, store: Store) -> None:
+        store.put(BUCKET, "o", pattern(200 * KIB), PUT)
+        new = pattern(5 * KIB, 1)
+        slow = RechunkOptions(objsize_limit=0, bandwidth=400 * KIB)
+        results: list[RechunkResult] = []
+        thread = threading.Thread(target=lambda: results.append(store.rechunk_bucket(BUCKET, slow)))
+        thread.start()
+        _until_running(store)
+        store.put(BUCKET, "o", new, PUT)
+        assert store.read(BUCKET, "o", VERIFIED) == new
+        thread.join()
+        assert store.read(BUCKET, "o", VERIFIED) == new
+        assert store.head(BUCKET, "o").version == "2"
+        assert (results[0].objects, results[0].overtaken, results[0].restored) == (1, 1, 0)
+        assert len(piece_files(store)) == 5
+
+    def test_metadata_that_changes_in_between_is_kept(self, store: Store) -> None:
+        store.put(BUCKET, "o", pattern(100 * KIB), PUT)
+        slow = RechunkOptions(objsize_limit=0, bandwidth=200 * KIB)
+        thread = threading.Thread(target=lambda: store.rechunk_bucket(BUCKET, slow))
+        thread.start()
+        _until_running(store)
+        store.set_custom(BUCKET, "o", {"k": "v"}, replace=False)
+        thread.join()
+        props = store.head(BUCKET, "o")
+        assert (props.chunk_count, dict(props.custom), props.version) == (1, {"k": "v"}, "1")
+
+    def test_the_same_again_waits_and_others_are_refused(self, store: Store) -> None:
+        store.put(BUCKET, "o", pattern(100 * KIB), PUT)
+        slow = RechunkOptions(objsize_limit=0, bandwidth=200 * KIB)
+        results: list[RechunkResult] = []
+        ids: list[str] = []
+        thread = threading.Thread(
+            target=lambda: results.append(store.rechunk_bucket(BUCKET, slow, ids.append))
+        )
+        thread.start()
+        _until_running(store)
+        for other in (IN_CHUNKS, RechunkOptions(objsize_limit=0, prefix="o")):
+            with pytest.raises(BusyError, match="other options") as info:
+                store.rechunk_bucket(BUCKET, other)
+            assert info.value.hint == f"stop it: ais stop {ids[0]}"
+        again = store.rechunk_bucket(BUCKET, slow, ids.append)
+        thread.join()
+        assert again == results[0]
+        assert ids[0] == ids[1]
+        assert len(store.list_xactions(XactionFilter(kind=XactionKind.RECHUNK))) == 1
+
+    def test_a_stopped_job_goes_on_where_it_was(self, store: Store) -> None:
+        for number in range(6):
+            store.put(BUCKET, f"o{number}", pattern(40 * KIB, number), PUT)
+        slow = RechunkOptions(objsize_limit=0, bandwidth=100 * KIB)
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                store.rechunk_bucket(BUCKET, slow)
+            except XactionAbortedError as exc:
+                failures.append(exc)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while store.head(BUCKET, "o0").chunk_count > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        store.stop_xactions(XactionFilter(kind=XactionKind.RECHUNK))
+        thread.join()
+        assert len(failures) == 1
+        done = sum(store.head(BUCKET, f"o{n}").chunk_count == 1 for n in range(6))
+        assert 1 <= done < 6
+        result = store.rechunk_bucket(BUCKET, RechunkOptions(objsize_limit=0))
+        assert (result.restored, result.skipped) == (6 - done, done)
+        for number in range(6):
+            assert store.read(BUCKET, f"o{number}", VERIFIED) == pattern(40 * KIB, number)
+
+    def test_throttle_keeps_the_mean_rate(self) -> None:
+        now = 0.0
+        slept = 0.0
+
+        def sleep(seconds: float) -> None:
+            nonlocal now, slept
+            now += seconds
+            slept += seconds
+
+        throttle = _Throttle(1_000, lambda: now, sleep)
+        for _ in range(100):
+            throttle.spent(100)
+            now += 0.05  # the work itself
+        assert 9.5 <= now <= 10.5
+        assert slept == pytest.approx(now - 5, abs=0.5)
+        unlimited = _Throttle(0, lambda: now, sleep)
+        before = now
+        unlimited.spent(1 << 40)
+        assert now == before
+
+
+def _until_running(store: Store) -> None:
+    """Until a rechunk job has begun to write pieces that are not the object's."""
+    deadline = time.monotonic() + 20
+    known = None
+    while time.monotonic() < deadline:
+        running = store.list_xactions(XactionFilter(kind=XactionKind.RECHUNK, only_running=True))
+        if running:
+            with suppress(OSError):
+                files = piece_files(store)
+                if known is not None and files - known:
+                    return
+                known = files if known is None else known
+                rows = store.core.connection().execute("SELECT count(*) FROM pieces").fetchone()
+                if len(files) > rows[0]:
+                    return
+        time.sleep(0.002)
+    raise AssertionError("the job did not begin")
