@@ -12,6 +12,8 @@ from typing import Any
 from aiscli.lazy import build_command
 from aiscli.shells import FILE_NAMES, SCRIPTS
 from aiscli.tree import ROOT, Branch, Leaf
+from aisloader.shells import FILE_NAMES as LOADER_FILE_NAMES
+from aisloader.shells import completion_script
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 
@@ -36,7 +38,11 @@ def files() -> dict[Path, str]:
     scripts = {
         ROOT_DIRECTORY / "completions" / FILE_NAMES[shell]: text for shell, text in SCRIPTS.items()
     }
-    return {ROOT_DIRECTORY / "src/aiscli/_table.py": table(), **scripts}
+    loader = {
+        ROOT_DIRECTORY / "completions" / name: completion_script(shell)
+        for shell, name in LOADER_FILE_NAMES.items()
+    }
+    return {ROOT_DIRECTORY / "src/aiscli/_table.py": table(), **scripts, **loader}
 
 
 def table() -> str:

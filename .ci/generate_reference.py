@@ -17,6 +17,8 @@ from aiscli.helptext import example_text, fields_text
 from aiscli.lazy import build_command
 from aiscli.output.fields import Field
 from aiscli.tree import ALIASES, ROOT, Branch, Leaf, leaves
+from aisloader.pages import man_page as loader_man_page
+from aisloader.pages import reference_page
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 MAN = ROOT_DIRECTORY / "docs/man"
@@ -111,7 +113,9 @@ def files() -> dict[Path, str]:
     pages = {
         REFERENCE / "ais.md": "".join(markdown_commands()),
         REFERENCE / "output.md": "".join(markdown_output()),
+        REFERENCE / "aisloader.md": reference_page(MARK),
         MAN / "ais.1": man_root(),
+        MAN / "aisloader.1": loader_man_page(MARK.strip("<>!- \n"), roff),
     }
     for name, node in ROOT.children.items():
         if not node.pending:

@@ -1,1 +1,1 @@
-"""The load generator; not available yet."""
+"""The load generator for AIStore, for the embedded engine, and for S3 endpoints."""

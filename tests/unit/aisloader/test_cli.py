@@ -42,12 +42,20 @@ def test_the_usage_has_every_flag_and_goes_to_stdout(words: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("columns", [60, 80, 110, 200])
-def test_the_usage_fits_the_terminal_but_for_commands_to_copy(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_usage_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     for line in usage_text().splitlines():
-        assert len(line) < columns or line.startswith("    aisloader ")
+        assert len(line) < columns
+
+
+def test_the_examples_of_the_usage_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = usage_text().split("Examples:")[1]
+    script = "aisloader() { printf '%s\\n' aisloader \"$@\"; }\n" + "\n".join(
+        line for line in shown.splitlines() if line.startswith("    ")
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [word for _, command in EXAMPLES for word in command.split()]
 
 
 def test_the_usage_of_a_group_and_of_a_flag() -> None:

@@ -264,6 +264,16 @@ def test_the_audit_sees_what_is_missing() -> None:
     assert str(audit) == "coverage 70.000% dup 0"
 
 
+def test_the_audit_counts_what_a_worker_that_is_far_ahead_has_twice() -> None:
+    params = read("")
+    getter = open_names(params, 1000, 0, 2)
+    counts = Counter(getter.pick() for _ in range(1500))
+    audit = coverage(params, 1000, [1500, 0])
+    assert audit is not None
+    assert audit.duplicates == sum(max(0, hits - 2) for hits in counts.values()) > 0
+    assert audit.missing == sum(max(0, 2 - counts[index]) for index in range(1000))
+
+
 def test_random_runs_have_no_audit() -> None:
     assert coverage(read("-name-getter=random"), 1000, [5]) is None
 

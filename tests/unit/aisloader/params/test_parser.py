@@ -12,6 +12,7 @@ from aisloader.params import Params, parse
 from aisloader.params.describe import command_line, listing, runtime_configuration
 from aisloader.params.parser import UsageError
 from aisloader.params.sections import SECTIONS, options_by_spelling, section_options
+from aisloader.params.workload import decode_picks, encode_picks
 
 
 def read(text: str, **environ: str) -> Params:
@@ -188,6 +189,13 @@ def test_duration_beside_other_limits(text: str, duration: int | None) -> None:
     assert read(f"-bucket=b {text}").workload.duration_ns == duration
 
 
+def test_epochs_without_reads_are_no_limit_and_that_is_said() -> None:
+    params = read("-bucket=b -epochs=7 -pctput=100")
+    assert params.workload.epochs == 0
+    assert params.workload.duration_ns == 60 * 10**9
+    assert any("-epochs" in note for note in params.notes)
+
+
 @pytest.mark.parametrize(
     ("text", "no_op"),
     [("", True), ("-stoppable", False), ("-epochs=1", False), ("-maxputs=1 -pctput=100", False)],
@@ -225,6 +233,15 @@ def test_where_the_load_goes(text: str, environ: dict[str, str], endpoint: str) 
 
 def test_an_ignored_port_is_said() -> None:
     assert any("-port" in note for note in read("-bucket=b -port=9", AIS_ENDPOINT="h:1").notes)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "value", "is_said"),
+    [("https://h", "true", True), ("https://h", "0", False), ("http://h", "true", False)],
+)
+def test_an_unverified_server_is_said(endpoint: str, value: str, is_said: bool) -> None:
+    params = read("-bucket=b", AIS_ENDPOINT=endpoint, AIS_SKIP_VERIFY_CRT=value)
+    assert any("AIS_SKIP_VERIFY_CRT" in note for note in params.notes) is is_said
 
 
 @pytest.mark.parametrize(
@@ -295,12 +312,26 @@ def test_loader_ids(text: str, bits: int, number: int) -> None:
     assert params.naming.randomname is (bits == 0)
 
 
-def test_a_run_can_be_repeated_from_what_it_says_of_itself() -> None:
-    params = read("-bucket=ais://b -pctput=100 -maxsize=1MiB -duration=90s -rate=5/s -warmup=1s")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-bucket=ais://b -pctput=100 -maxsize=1MiB -duration=90s -rate=5/s -warmup=1s",
+        "-bucket=b -provider=gcp -epochs=3 -cached",
+        "-bucket=ais://@id#ns/b -ip=::1 -port=9 -max-errors=1% -randomname=false",
+        "-bucket=b -endpoint=embedded:/x -arch.pct=5 -arch.minsize=1 -minsize=1MiB -etl=",
+        "-bucket=b -etl=md5 -loadernum=5 -loaderid=4 -statsinterval=2",
+    ],
+)
+def test_a_run_can_be_repeated_from_what_it_says_of_itself(text: str) -> None:
+    params = read(text)
     again = parse(command_line(params), {})
-    assert again.workload == params.workload
-    assert again.size_cksum == params.size_cksum
-    assert again.bucket == params.bucket
+    for section in SECTIONS:
+        assert getattr(again, section) == getattr(params, section)
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=50))
+def test_picks_to_resume_from_read_back(picks: list[int]) -> None:
+    assert decode_picks(encode_picks(picks)) == tuple(picks)
 
 
 def test_parameters_travel_between_processes() -> None:

@@ -297,6 +297,32 @@ def test_epochs_of_a_mixed_run_are_over_the_names_of_its_start() -> None:
     assert gets == {f"o-{n:06d}": 2 for n in range(500)}
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "-get-batchsize=64", "-get-batchsize=64 -epoch-batch=short", "-name-getter=feistel"],
+)
+@pytest.mark.parametrize("done", [1, 37, 10**6])
+def test_an_interrupted_run_goes_on(text: str, done: int) -> None:
+    flags = f"-epochs=3 -numworkers=4 {text}"
+    plan = Plan(read(flags), names(1000))
+    workers = [plan.worker(number) for number in range(4)]
+    before = [take(worker, done + number) for number, worker in enumerate(workers)]
+    picks = [worker.picks for worker in workers]
+    more = plan.resume_flags(picks)
+    if all(picks) and sum(picks) == 3000:
+        assert more == ""
+        return
+    resumed = Plan(parse(["-bucket=b", *flags.split(), *more.split()], {}), names(1000))
+    after = [take(resumed.worker(number), 10**6) for number in range(4)]
+    whole = [take(plan.worker(number), 10**6) for number in range(4)]
+    assert [a + b for a, b in zip(before, after, strict=True)] == whole
+
+
+def test_a_run_that_writes_has_nothing_to_go_on_with() -> None:
+    plan = Plan(read("-pctput=10 -epochs=3"), names(1000))
+    assert plan.resume_flags([5] * 10) == ""
+
+
 # sizes and ranges of reads
 
 
@@ -329,6 +355,11 @@ def test_drawn_ranges_lie_inside_and_are_aligned(listed: FileNames) -> None:
         if op.size > 90_000:
             offsets[op.offset // 10_000] += 1
     assert len(offsets) >= 9
+
+
+def test_drawn_ranges_need_sizes() -> None:
+    with pytest.raises(InvalidArgumentError, match="needs the sizes"):
+        Plan(read("-readrandom -readlen=1"), names(10))
 
 
 def test_members_of_shards_are_read_by_their_path(tmp_path: object) -> None:

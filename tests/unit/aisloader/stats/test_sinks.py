@@ -14,7 +14,7 @@ from aisloader.stats.report import JsonSink, TextSink
 from aisloader.stats.result import ResultSink, read_result
 from aisloader.stats.sample import Final, Sample, Span
 from aisloader.stats.series import Metric, Series, Totals
-from aisloader.stats.statsd import StatsdSink
+from aisloader.stats.statsd import StatsdSink, phases
 
 ONE = Span(1000.0, 10**9, {Series.GET: totals_of([1_500_000] * 4), Series.GBT: Totals()})
 SAMPLE = Sample(ONE, ONE)
@@ -102,6 +102,22 @@ def test_statsd_reaches_a_real_listener() -> None:
     ]
 
 
+def test_phases_are_told_while_tracing_is_on() -> None:
+    first = totals_of([500_000] * 4)
+    both = Totals(
+        count=4,
+        durations={
+            Metric.SERVICE: totals_of([1_500_000] * 4).service,
+            Metric.FIRST: first.service,
+        },
+    )
+    (packet,) = phases("p", Span(0.0, 10**9, {Series.GET: both, Series.PUT: Totals()}))
+    assert packet.splitlines() == [
+        "p.get.latency.targetresponse:0.500|ms|@0.250000",
+        "p.get.latency.posthttp:1.000|ms|@0.250000",
+    ]
+
+
 def test_a_statsd_server_that_is_not_there_does_not_stop_the_run() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -136,7 +152,7 @@ def test_the_live_view_wipes_what_it_drew() -> None:
     sink.interval(SAMPLE)
     assert out.getvalue().endswith("\x1b[3F\x1b[J")
     sink.close()
-    assert out.text.count("\x1b[J") == 1
+    assert out.getvalue().count("\x1b[J") == 1
 
 
 def test_a_sparkline() -> None:

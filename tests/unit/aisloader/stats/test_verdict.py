@@ -45,3 +45,10 @@ def test_few_operations_tell_nothing() -> None:
     verdict = judge(replace(FINE, operations=20, own_ns=900_000_000))
     assert not verdict["loader_bound"]
     assert verdict["text"] == ""
+
+
+def test_workers_that_share_a_process_with_the_engine_are_told() -> None:
+    shared = replace(FINE, is_embedded=True, workers=8)
+    assert "8 workers share 1 process with the engine" in judge(shared)["text"]
+    assert "share" not in judge(replace(shared, is_embedded=False))["text"]
+    assert "share" not in judge(replace(shared, workers=1))["text"]

@@ -1,0 +1,6 @@
+"""`python -m aisloader`."""
+
+from aisloader.cli import main
+
+if __name__ == "__main__":
+    main()

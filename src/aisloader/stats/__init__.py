@@ -1,0 +1,1 @@
+"""What the loader measures and how it tells: histograms, failures, intervals, reports, result files."""
