@@ -23,6 +23,8 @@ from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef
 from aiscore.model.byterange import ByteRange
 from aiscore.model.checksum import ChecksumType
+from aiscore.model.chunks import RechunkOptions
+from aiscore.model.multipart import CompleteOptions, PartOptions, PartRef, UploadOptions
 from aiscore.model.objects import (
     ArchivePutMode,
     GetOptions,
@@ -97,6 +99,17 @@ def put_pieces(
     except BaseException:
         writer.abort()
         raise
+
+
+def push(store: Store, name: str, data: bytes) -> None:
+    """Store an object block by block, through a buffer that is used again."""
+    buffer = bytearray(300_000)
+    with store.open_writer(BUCKET, name, PUT) as writer:
+        for start in range(0, len(data), len(buffer)):
+            part = data[start : start + len(buffer)]
+            buffer[: len(part)] = part
+            writer.write(memoryview(buffer)[: len(part)])
+        writer.commit()
 
 
 def members(contents: Mapping[str, bytes]) -> list[MemberInput]:
@@ -432,6 +445,94 @@ def _read_all_ways(store: Store, _directory: str) -> None:
     assert store.read(BUCKET, "c", VERIFIED) == chunked()
 
 
+def upload(
+    store: Store,
+    name: str,
+    parts: Sequence[bytes],
+    *,
+    again: int = 0,
+    bucket: BucketRef = BUCKET,
+) -> None:
+    """A multipart upload from begin to end; part `again` is sent a second time."""
+    upload_id = store.create_upload(bucket, name, UploadOptions())
+    numbers = [*range(1, len(parts) + 1), *([again] if again else [])]
+    try:
+        for number in numbers:
+            store.put_part(bucket, name, upload_id, number, parts[number - 1], PartOptions())
+        refs = [PartRef(number=number) for number in range(1, len(parts) + 1)]
+        store.complete_upload(bucket, name, upload_id, refs, CompleteOptions())
+    except BaseException:
+        with suppress(AisError):
+            store.abort_upload(bucket, name, upload_id)
+        raise
+
+
+def _upload(store: Store, _directory: str) -> None:
+    upload(store, "c", [small(1), large(2), small(3)], again=2)
+
+
+def _abort_all(store: Store, _directory: str) -> None:
+    for found in store.list_uploads(BUCKET, "", None, 100):
+        store.abort_upload(BUCKET, found.name, found.upload_id)
+
+
+def _parts(store: Store, directory: str) -> None:
+    """Parts of an upload that has not ended, on two disks, which completes after all."""
+    second_mountpath(store, directory)
+    upload_id = store.create_upload(BUCKET, "c", UploadOptions())
+    for number in range(1, 5):
+        store.put_part(BUCKET, "c", upload_id, number, small(number), PartOptions())
+
+
+def _complete_all(store: Store, _directory: str) -> None:
+    for found in store.list_uploads(BUCKET, "", None, 100):
+        refs = [PartRef(number=number) for number in range(1, found.part_count + 1)]
+        store.complete_upload(BUCKET, found.name, found.upload_id, refs, CompleteOptions())
+
+
+def _evacuate_and_complete(store: Store, directory: str) -> None:
+    _evacuate(store, directory)
+    _complete_all(store, directory)
+
+
+def _two_layouts(store: Store, _directory: str) -> None:
+    _fill(store, _directory)
+    _chunking(store, _directory)
+
+
+def _chunking(store: Store, _directory: str) -> None:
+    changes = {
+        "chunks.objsize_limit": f"{PIECE}",
+        "chunks.chunk_size": f"{PIECE}",
+        "chunks.checkpoint_every": "2",
+    }
+    store.set_bucket_props(BUCKET, changes)
+
+
+def _put_chunked(store: Store, _directory: str) -> None:
+    put(store, "c", chunked(1))
+
+
+def _put_streamed(store: Store, _directory: str) -> None:
+    data = chunked(1)
+    blocks = [data[start : start + 50_000] for start in range(0, len(data), 50_000)]
+    store.put(BUCKET, "c", blocks, PUT)
+
+
+def _put_streamed_whole(store: Store, _directory: str) -> None:
+    """Begun in chunks, and too short for them in the end."""
+    store.set_bucket_props(BUCKET, {"chunks.objsize_limit": f"{10 * PIECE}"})
+    _put_streamed(store, _directory)
+
+
+def _rechunk(store: Store, _directory: str) -> None:
+    store.rechunk_bucket(BUCKET, RechunkOptions(objsize_limit=PIECE, chunk_size=2 * PIECE))
+
+
+def _unchunk(store: Store, _directory: str) -> None:
+    store.rechunk_bucket(BUCKET, RechunkOptions(objsize_limit=0))
+
+
 def _fill(store: Store, _directory: str) -> None:
     put(store, "s", small())
     put(store, "l", large())
@@ -464,6 +565,8 @@ CASES: dict[str, Case] = {
     "put-chunked-durable": Case(
         nothing, lambda store, _: put_pieces(store, "c", chunked(1)), durable=True
     ),
+    "push": Case(_fill, lambda store, _: push(store, "l", large(1))),
+    "push-durable": Case(nothing, lambda store, _: push(store, "l", large(1)), durable=True),
     "overwrite-small": Case(_fill, lambda store, _: put(store, "s", small(1))),
     "overwrite-chunked": Case(_fill, lambda store, _: put_pieces(store, "c", chunked(1))),
     "overwrite-chunked-by-small": Case(_fill, lambda store, _: put(store, "c", small(1))),
@@ -482,6 +585,23 @@ CASES: dict[str, Case] = {
         lambda store, _: put(store, "grown", small()), _append_twice_and_flush
     ),
     "append-durable": Case(nothing, _append_twice_and_flush, durable=True),
+    "upload": Case(nothing, _upload),
+    "upload-over": Case(_fill, _upload),
+    "upload-durable": Case(nothing, _upload, durable=True),
+    "upload-abort": Case(_parts, _abort_all),
+    "upload-complete": Case(_parts, _complete_all),
+    "upload-evacuate": Case(_parts, _evacuate_and_complete),
+    "checkpointed": Case(_chunking, _put_chunked),
+    "checkpointed-over": Case(_two_layouts, _put_streamed),
+    "checkpointed-durable": Case(_chunking, _put_streamed, durable=True),
+    "checkpointed-whole": Case(_chunking, _put_streamed_whole),
+    "rechunk": Case(_fill, _rechunk),
+    "rechunk-durable": Case(_fill, _rechunk, durable=True),
+    "rechunk-back": Case(_fill, _unchunk),
+    "link-copy-chunked": Case(_fill, lambda store, _: store.copy(BUCKET, "c", BUCKET, "c2")),
+    "link-copy-chunked-durable": Case(
+        _fill, lambda store, _: store.copy(BUCKET, "c", BUCKET, "c2"), durable=True
+    ),
     "link-copy": Case(_fill, lambda store, _: store.copy(BUCKET, "s", BUCKET, "s2")),
     "link-copy-durable": Case(
         _fill, lambda store, _: store.copy(BUCKET, "s", BUCKET, "s2"), durable=True

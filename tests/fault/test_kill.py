@@ -27,11 +27,13 @@ from tests.fault.support import (
     names_of,
     open_store,
     put_pieces,
+    upload,
 )
 
 from aiscore.engine.store import Store
 from aiscore.errors import AisError, BusyError, NotFoundError, UnavailableError
 from aiscore.model.bucket import BucketRef
+from aiscore.model.chunks import RechunkOptions
 from aiscore.model.objects import (
     ArchivePutMode,
     CopyOptions,
@@ -66,8 +68,19 @@ def draw(random: Random, model: Model) -> Op:
     objects = sorted(name for name in model[bucket] if name != SHARD)
     name = random.choice(NAMES)
     kind = random.choices(
-        ["put", "chunked", "append", "shard", "grow", "mount", "bucket"],
-        [30, 12, 8, 5, 6, 4, 2],
+        [
+            "put",
+            "chunked",
+            "layout",
+            "upload",
+            "rechunk",
+            "append",
+            "shard",
+            "grow",
+            "mount",
+            "bucket",
+        ],
+        [25, 6, 8, 10, 6, 8, 5, 6, 4, 2],
     )[0]
     if objects and random.random() < 0.4:
         kind = random.choice(["copy", "rename", "delete", "delete", "many", "custom"])
@@ -94,6 +107,8 @@ def draw(random: Random, model: Model) -> Op:
             return "destroy", (bucket,), ()
         case "mount":
             return "mount", (), ()
+        case "rechunk":
+            return "rechunk", (bucket,), (random.choice([0, 6, 9]),)
         case _:
             return kind, (bucket, name), (size, seed)
 
@@ -102,12 +117,14 @@ def apply(model: Model, op: Op) -> Model:
     """The model after the operation."""
     kind, words, numbers = op
     after = {bucket: dict(objects) for bucket, objects in model.items()}
-    part = (numbers[0], numbers[1]) if numbers else (0, 0)
+    part = (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
     match kind:
         case "create":
             after[words[0]] = {}
-        case "put" | "chunked":
+        case "put" | "chunked" | "layout":
             after[words[0]][words[1]] = ((part,), ())
+        case "upload":
+            after[words[0]][words[1]] = (((part[0] + 1, part[1]), (7_000, part[1] + 1)), ())
         case "append":
             old = after[words[0]].get(words[1], ((), ()))
             after[words[0]][words[1]] = ((*old[0], part), old[1])
@@ -140,7 +157,7 @@ def apply(model: Model, op: Op) -> Model:
 def perform(store: Store, op: Op, directory: str) -> None:
     """The same on the store."""
     kind, words, numbers = op
-    data = pattern(numbers[0], numbers[1]) if numbers else b""
+    data = pattern(numbers[0], numbers[1]) if len(numbers) > 1 else b""
     bucket = BucketRef(words[0]) if words else BucketRef("none")
     match kind:
         case "create":
@@ -149,6 +166,16 @@ def perform(store: Store, op: Op, directory: str) -> None:
             store.put(bucket, words[1], data, PutOptions())
         case "chunked":
             put_pieces(store, words[1], data, 8 * KIB, bucket)
+        case "layout":
+            _set_layout(store, bucket, "10KiB")
+            store.put(bucket, words[1], data, PutOptions())
+            _set_layout(store, bucket, "0")
+        case "upload":
+            parts = [pattern(numbers[0] + 1, numbers[1]), pattern(7_000, numbers[1] + 1)]
+            upload(store, words[1], parts, again=1, bucket=bucket)
+        case "rechunk":
+            limit = numbers[0] * KIB
+            store.rechunk_bucket(bucket, RechunkOptions(objsize_limit=limit, chunk_size=5 * KIB))
         case "append":
             handle = ""
             for start in range(0, len(data) or 1, 30_000):
@@ -177,6 +204,15 @@ def perform(store: Store, op: Op, directory: str) -> None:
             store.rename_bucket(bucket, BucketRef(words[1]))
         case "mount":
             _toggle_mountpath(store, directory)
+
+
+def _set_layout(store: Store, bucket: BucketRef, limit: str) -> None:
+    changes = {
+        "chunks.objsize_limit": limit,
+        "chunks.chunk_size": "4KiB",
+        "chunks.checkpoint_every": "3",
+    }
+    store.set_bucket_props(bucket, changes)
 
 
 def _toggle_mountpath(store: Store, directory: str) -> None:

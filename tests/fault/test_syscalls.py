@@ -49,6 +49,8 @@ SWEEP = [
 ]
 """The engine hardly tells errors apart, so one of them runs always."""
 READS = {"read", "batch", "members"}
+MOVES = {"evacuate", "upload-evacuate", "rechunk", "rechunk-durable", "rechunk-back"}
+"""These leave contents as they are, in other files."""
 STEPS_MAX = 400
 """More calls than any operation here makes: the sweep ends by itself."""
 
@@ -116,7 +118,7 @@ def _one_fault(
                 )
         if (leaked := open_fds() - fds) > 0:
             problems.append(f"{where}: {leaked} descriptors leaked")
-        if after == before and kind != "evacuate" and (extra := piece_files(store) - pieces):
+        if after == before and kind not in MOVES and (extra := piece_files(store) - pieces):
             problems.append(f"{where}: {len(extra)} files left behind")
         faults = store.validate(None, "").faults
         if faults:
@@ -126,6 +128,10 @@ def _one_fault(
         except BaseException as exc:
             problems.append(f"{where}: the retry failed: {exc!r}")
         else:
+            if kind == "checkpointed-whole" and files.failed == "unlink":
+                # What it gave up and could not remove is not garbage of the index: the next session sweeps it.
+                store.close()
+                store = open_store(f"{directory}/home", files)
             try:
                 assert_sound(store)
             except AssertionError as exc:

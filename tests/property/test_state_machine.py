@@ -29,6 +29,7 @@ from aiscore.errors import (
     BucketNotFoundError,
     ChecksumMismatchError,
     InvalidArgumentError,
+    NotFoundError,
     ObjectNotFoundError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
@@ -38,6 +39,8 @@ from aiscore.model.batch import MISSING_PREFIX, BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef, Namespace
 from aiscore.model.byterange import ByteRange
 from aiscore.model.checksum import ChecksumType
+from aiscore.model.chunks import RechunkOptions
+from aiscore.model.multipart import CompleteOptions, PartRef, UploadOptions
 from aiscore.model.objects import (
     ArchivePutMode,
     CopyOptions,
@@ -111,6 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.one: Transport = open_transport(f"file://{self.home}")
         self.two: Transport = open_transport(f"file://{self.home}")
         self.model: dict[BucketRef, dict[str, Stored]] = {}
+        self.uploads: dict[tuple[BucketRef, str], tuple[str, dict[int, bytes]]] = {}
 
     @initialize()
     def first_buckets(self) -> None:
@@ -153,6 +157,7 @@ class StoreMachine(RuleBasedStateMachine):
         elif sure == 0:  # not as often as the rest: an empty store tests little
             self.one.destroy_bucket(ref)
             del self.model[ref]
+            self.uploads = {key: value for key, value in self.uploads.items() if key[0] != ref}
 
     @rule(source=refs, goal=refs)
     def rename_bucket(self, source: BucketRef, goal: BucketRef) -> None:
@@ -168,6 +173,10 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.one.rename_bucket(source, goal)
         self.model[goal] = self.model.pop(source)
+        self.uploads = {
+            (goal if ref == source else ref, upload): value
+            for (ref, upload), value in self.uploads.items()
+        }
 
     @rule(source=refs, goal=refs, prefix=st.sampled_from(("", "o", "dir/")))
     def copy_bucket(self, source: BucketRef, goal: BucketRef, prefix: str) -> None:
@@ -321,6 +330,110 @@ class StoreMachine(RuleBasedStateMachine):
         content = before.content + b"start" + b"".join(parts)
         self.model[ref][name] = Stored(content, is_noise=before.is_noise)
 
+    # chunks and uploads
+
+    @rule(ref=refs, limit=st.sampled_from((0, 100, 5000)), every=st.sampled_from((0, 1, 3)))
+    def set_layout(self, ref: BucketRef, limit: int, every: int) -> None:
+        if ref in self.model:
+            changes = {"objsize_limit": f"{limit}", "chunk_size": "2KiB"}
+            changes["checkpoint_every"] = f"{every}"
+            self.one.set_bucket_props(ref, {f"chunks.{k}": v for k, v in changes.items()})
+
+    @rule(
+        ref=refs,
+        limit=st.sampled_from((None, 0, 1, 5000)),
+        chunk_size=st.sampled_from((None, 1024, 3000)),
+        prefix=st.sampled_from(("", "o", "s")),
+    )
+    def rechunk(
+        self, ref: BucketRef, limit: int | None, chunk_size: int | None, prefix: str
+    ) -> None:
+        options = RechunkOptions(objsize_limit=limit, chunk_size=chunk_size, prefix=prefix)
+        if ref not in self.model:
+            self._fails(
+                BucketNotFoundError, ref.cname, lambda: self.one.rechunk_bucket(ref, options)
+            )
+            return
+        chosen = [name for name in self.model[ref] if name.startswith(prefix)]
+        before = {name: self.two.head(ref, name) for name in chosen}
+        result = self.one.rechunk_bucket(ref, options)
+        assert result.objects == len(chosen)
+        assert result.overtaken == 0
+        for name in chosen:
+            after = self.two.head(ref, name)
+            assert (after.etag, after.version) == (before[name].etag, before[name].version)
+        assert self.two.rechunk_bucket(ref, options).skipped == len(chosen)
+
+    @rule(ref=refs, name=names, md5=st.booleans())
+    def begin_upload(self, ref: BucketRef, name: str, md5: bool) -> None:
+        options = UploadOptions(md5=md5)
+        if ref not in self.model:
+            self._fails(
+                BucketNotFoundError,
+                ref.cname,
+                lambda: self.one.create_upload(ref, name, options),
+            )
+            return
+        self.uploads[ref, self.one.create_upload(ref, name, options)] = (name, {})
+
+    @rule(
+        pick=picks,
+        number=st.integers(1, 4),
+        size=st.sampled_from((1, 1024, 5000, 70_000)),
+        seed=seeds,
+        other=st.booleans(),
+    )
+    @precondition(lambda self: self.uploads)
+    def send_part(self, pick: int, number: int, size: int, seed: int, other: bool) -> None:
+        ref, upload = self._pick_upload(pick)
+        name, parts = self.uploads[ref, upload]
+        data = pattern(size, seed)
+        transport = self.two if other else self.one
+        assert transport.put_part(ref, name, upload, number, in_blocks(data)).number == number
+        parts[number] = data
+
+    @rule(pick=picks, partial=st.booleans())
+    @precondition(lambda self: self.uploads)
+    def complete_upload(self, pick: int, partial: bool) -> None:
+        ref, upload = self._pick_upload(pick)
+        name, parts = self.uploads[ref, upload]
+        numbers = sorted(parts)
+        sent = [PartRef(number=number) for number in numbers]
+        options = CompleteOptions(partial=partial)
+        if not parts or (not partial and numbers != list(range(1, len(numbers) + 1))):
+            cname = ref.object_cname(name)
+            self._fails(
+                InvalidArgumentError,
+                cname,
+                lambda: self.one.complete_upload(ref, name, upload, sent, options),
+            )
+            return
+        props = self.one.complete_upload(ref, name, upload, sent, options)
+        assert props.chunk_count == len(parts)
+        del self.uploads[ref, upload]
+        self.model[ref][name] = Stored(b"".join(parts[number] for number in numbers))
+
+    @rule(pick=picks)
+    @precondition(lambda self: self.uploads)
+    def abort_upload(self, pick: int) -> None:
+        ref, upload = self._pick_upload(pick)
+        name, _ = self.uploads.pop((ref, upload))
+        self.one.abort_upload(ref, name, upload)
+        self._fails(
+            NotFoundError, ref.object_cname(name), lambda: self.two.abort_upload(ref, name, upload)
+        )
+
+    @rule(ref=refs)
+    def list_uploads(self, ref: BucketRef) -> None:
+        if ref not in self.model:
+            return
+        found = {(u.upload_id, u.name, u.part_count, u.size) for u in self.two.list_uploads(ref)}
+        assert found == {
+            (upload, name, len(parts), sum(map(len, parts.values())))
+            for (of, upload), (name, parts) in self.uploads.items()
+            if of == ref
+        }
+
     # listings
 
     @rule(
@@ -456,6 +569,10 @@ class StoreMachine(RuleBasedStateMachine):
             return present[which % len(present)]
         which, of = divmod(which, len(BUCKETS))
         return BUCKETS[of], among[which % len(among)]
+
+    def _pick_upload(self, number: int) -> tuple[BucketRef, str]:
+        every = sorted(self.uploads, key=lambda key: (key[0].cname, key[1]))
+        return every[number % len(every)]
 
     def _has(self, ref: BucketRef, name: str) -> bool:
         return name in self.model.get(ref, ())

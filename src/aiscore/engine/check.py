@@ -23,7 +23,7 @@ from aiscore.model.bucket import BucketRef
 from aiscore.model.names import check_prefix
 from aiscore.model.storage import Fault, FaultKind, MountpathState, ValidateReport
 
-__all__ = ["validate"]
+__all__ = ["may_be_unfinished", "piece_files", "validate"]
 
 
 def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateReport:
@@ -156,16 +156,17 @@ def _check_files(core: Core) -> Iterator[Fault]:
             continue
         query = "SELECT id FROM pieces WHERE mountpath_id = ?"
         known = {row[0] for row in core.connection().rows(query, (mountpath.id,))}
-        for path, piece_id in _files(mountpath.path):
+        for path, piece_id in piece_files(mountpath.path):
             if (
                 piece_id not in known
-                and not _may_be_unfinished(core, piece_id)
+                and not may_be_unfinished(core, piece_id)
                 and os.path.exists(path)  # not removed since it was listed
             ):
                 yield Fault(FaultKind.ORPHAN, path, "no row names this file")
 
 
-def _files(mountpath: str) -> Iterator[tuple[str, int | None]]:
+def piece_files(mountpath: str) -> Iterator[tuple[str, int | None]]:
+    """Every file where the pieces of a mountpath lie, with the piece id that place and name say; None for others."""
     root = pieces_root(mountpath)
     try:
         for directory in sorted(os.listdir(root)):
@@ -184,7 +185,7 @@ def _files(mountpath: str) -> Iterator[tuple[str, int | None]]:
         raise storage_error(exc, root) from exc
 
 
-def _may_be_unfinished(core: Core, piece_id: int | None) -> bool:
+def may_be_unfinished(core: Core, piece_id: int | None) -> bool:
     """True for a piece that a session may be writing now, or that has a row since we looked.
 
     In this order: a piece that is not being written any more has its row by the time the row is looked for.

@@ -25,9 +25,10 @@ from aiscore.errors import (
     PreconditionFailedError,
 )
 from aiscore.model.checksum import Checksum, ChecksumType
-from aiscore.model.objects import Precondition
+from aiscore.model.objects import CHECKSUM_KEY, Precondition
 
 __all__ = [
+    "CONTENT_KEYS",
     "ETAG_KEY",
     "Content",
     "FromUpload",
@@ -39,6 +40,9 @@ __all__ = [
 
 ETAG_KEY = "ETag"
 """Custom metadata that holds an ETag other than the generation; it belongs to the content, and goes with it."""
+_MD5 = ChecksumType.MD5.value
+CONTENT_KEYS = frozenset({ETAG_KEY, CHECKSUM_KEY})
+"""Custom metadata that tells of the content, not of what it is for: other content does not inherit it."""
 
 
 class PartsChangedError(BusyError):
@@ -140,10 +144,13 @@ def commit_content(
             len(content.pieces),
             first.size if len(content.pieces) == 1 else max(p.size for p in content.pieces),
         )
-        if append_handle is None:
-            _enter(connection, content, upload, bucket.bucket.object_cname(name))
-        else:
+        if append_handle is not None:
             _take_over(connection, append_handle, first.piece_id)
+        elif upload is not None:
+            _take_from(connection, upload, content, f"{bucket.cname}/{name}")
+        else:
+            insert_pieces(connection, content.pieces)
+            insert_manifest(connection, content.pieces)
         write_object(connection, row, old)
         core.garbage.forget(connection)
     content.settle()
@@ -152,15 +159,13 @@ def commit_content(
     return row
 
 
-def _enter(connection: Connection, content: Content, upload: FromUpload | None, cname: str) -> None:
-    fresh = content.pieces
-    if upload is not None:
-        if not take_parts(connection, upload.upload_id, upload.pieces):
-            raise PartsChangedError(
-                f'upload "{upload.upload_id}" of {cname} was changed meanwhile', hint="try again"
-            )
-        known = {piece.piece_id for piece in upload.pieces}
-        fresh = [piece for piece in fresh if piece.piece_id not in known]
+def _take_from(connection: Connection, upload: FromUpload, content: Content, cname: str) -> None:
+    if not take_parts(connection, upload.upload_id, upload.pieces):
+        raise PartsChangedError(
+            f'upload "{upload.upload_id}" of {cname} was changed meanwhile', hint="try again"
+        )
+    known = {piece.piece_id for piece in upload.pieces}
+    fresh = [piece for piece in content.pieces if piece.piece_id not in known]
     if fresh:
         insert_pieces(connection, fresh)
     insert_manifest(connection, content.pieces)
@@ -168,11 +173,10 @@ def _enter(connection: Connection, content: Content, upload: FromUpload | None, 
 
 def _encode_custom(custom: Mapping[str, str] | None, old: ObjectRow | None) -> str | None:
     if custom is None:
-        if old is None or old.custom is None or ETAG_KEY not in old.custom:
+        if old is None or old.custom is None or not any(key in old.custom for key in CONTENT_KEYS):
             return None if old is None else old.custom
         kept = json.loads(old.custom)
-        kept.pop(ETAG_KEY, None)
-        custom = kept
+        custom = {key: value for key, value in kept.items() if key not in CONTENT_KEYS}
     return json.dumps(dict(custom), separators=(",", ":")) if custom else None
 
 
@@ -184,12 +188,12 @@ def _take_over(connection: Connection, handle: str, piece_id: int) -> None:
 
 
 def etag_of(row: ObjectRow) -> str:
-    """Strong validator of the content: the backend's or S3's own when it is known, else the generation."""
+    """Strong validator of the content: the backend's or S3's own when it is known, its MD5, or the generation."""
     if row.custom is not None and f'"{ETAG_KEY}"' in row.custom:
         etag = json.loads(row.custom).get(ETAG_KEY)
         if etag:
             return str(etag).strip('"')
-    return f"{row.generation:016x}"
+    return f"{row.generation:016x}" if row.checksum_type != _MD5 else row.checksum
 
 
 def check_precondition(wanted: Precondition, row: ObjectRow | None, cname: str) -> None:

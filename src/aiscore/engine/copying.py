@@ -3,7 +3,7 @@
 import json
 import os
 
-from aiscore.engine.commit import commit_content
+from aiscore.engine.commit import CONTENT_KEYS, commit_content
 from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly
@@ -18,7 +18,7 @@ from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import ChecksumType
 from aiscore.model.chunks import conforms, is_chunked_at
 from aiscore.model.names import check_object_name
-from aiscore.model.objects import ObjectProps
+from aiscore.model.objects import CopyTerms, ObjectProps
 from aiscore.model.storage import MountpathState
 from aiscore.model.stream import BLOCK_SIZE
 
@@ -26,18 +26,29 @@ __all__ = ["copy_content", "copy_object"]
 
 
 def copy_object(
-    core: Core, bucket: BucketRef, name: str, target: BucketRef, target_name: str
+    core: Core,
+    bucket: BucketRef,
+    name: str,
+    target: BucketRef,
+    target_name: str,
+    terms: CopyTerms | None = None,
 ) -> ObjectProps:
     """Copy one object. See `Transport.copy`."""
     check_object_name(name)
     check_object_name(target_name)
     source_row = core.bucket(bucket, Access.GET)
     target_row = core.bucket(target, Access.PUT)
-    return props_of(core, copy_content(core, source_row, name, target_row, target_name))
+    terms = terms or AS_IT_IS
+    return props_of(core, copy_content(core, source_row, name, target_row, target_name, terms))
 
 
 def copy_content(
-    core: Core, source: BucketRow, name: str, target: BucketRow, target_name: str
+    core: Core,
+    source: BucketRow,
+    name: str,
+    target: BucketRow,
+    target_name: str,
+    terms: CopyTerms | None = None,
 ) -> ObjectRow:
     """Copy content, checksum and custom metadata under another name.
 
@@ -46,17 +57,30 @@ def copy_content(
     another way than the source. The recorded checksum goes along; it is not computed again.
     """
     core.admit_write()
+    terms = terms or AS_IT_IS
     row, content = open_content(core, source, name)
     try:
+        if terms.check is not None:
+            terms.check(props_of(core, row))
         if source.props.chunks == target.props.chunks or conforms(
             target.props.chunks, content.sizes
         ):
-            linked = _link_copy(core, row, content, target, target_name)
+            linked = _link_copy(core, row, content, target, target_name, terms)
             if linked is not None:
                 return linked
-        return _byte_copy(core, row, content, target, target_name)
+        return _byte_copy(core, row, content, target, target_name, terms)
     finally:
         content.close()
+
+
+AS_IT_IS = CopyTerms()
+
+
+def _custom_of(row: ObjectRow, terms: CopyTerms) -> dict[str, str]:
+    known: dict[str, str] = json.loads(row.custom) if row.custom else {}
+    if terms.custom is None:
+        return known
+    return {**terms.custom, **{key: known[key] for key in CONTENT_KEYS & known.keys()}}
 
 
 class _Linked:
@@ -100,7 +124,12 @@ class _Linked:
 
 
 def _link_copy(
-    core: Core, row: ObjectRow, content: ContentSource, target: BucketRow, target_name: str
+    core: Core,
+    row: ObjectRow,
+    content: ContentSource,
+    target: BucketRow,
+    target_name: str,
+    terms: CopyTerms,
 ) -> ObjectRow | None:
     """None when the file system cannot link here."""
     if isinstance(content, FileContent):
@@ -128,7 +157,8 @@ def _link_copy(
             target_name,
             linked,
             checksum=checksum_in(row),
-            custom=json.loads(row.custom) if row.custom else {},
+            custom=_custom_of(row, terms),
+            precondition=terms.precondition,
             sync=sync,
         )
     except BaseException:
@@ -153,6 +183,7 @@ def _byte_copy(
     content: ContentSource,
     target: BucketRow,
     target_name: str,
+    terms: CopyTerms,
 ) -> ObjectRow:
     what = target.bucket.object_cname(target_name)
     sync = core.is_durable(target)
@@ -176,7 +207,8 @@ def _byte_copy(
             target_name,
             writer,
             checksum=checksum_in(row),
-            custom=json.loads(row.custom) if row.custom else {},
+            custom=_custom_of(row, terms),
+            precondition=terms.precondition,
             sync=sync,
         )
     except BaseException:

@@ -19,8 +19,10 @@ from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE, PIECE_PA
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.write import ContentWriter
+from aiscore.engine.xaction.job import Job
 from aiscore.errors import BusyError, CorruptionError, InvalidArgumentError
 from aiscore.model.storage import FaultKind, MountpathState
+from aiscore.model.xaction import XactionKind
 
 __all__ = ["remove_mountpath"]
 
@@ -57,10 +59,20 @@ def remove_mountpath(core: Core, path: str) -> None:
             hint="mount the disk first",
         )
     core.mountpaths.set_state(path, MountpathState.DRAINING)
+    with core.xactions.start(XactionKind.RESILVER, None, None, f"detach {path}") as job:
+        _drain(core, mountpath, path, job)
+
+
+def _drain(core: Core, mountpath: Mountpath, path: str, job: Job) -> None:
+    """Move everything; one that is stopped leaves the mountpath draining, and the next goes on."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         core.garbage.reclaim_marked()
-        moved = sum(_move(core, mountpath, unit) for unit in _units(core, mountpath))
+        moved = 0
+        for unit in _units(core, mountpath):
+            is_moved = _move(core, mountpath, unit)
+            moved += is_moved
+            job.step(int(is_moved))
         core.garbage.reclaim_marked()
         if core.mountpaths.forget(mountpath):
             return

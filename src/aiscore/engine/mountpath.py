@@ -245,7 +245,8 @@ class Mountpaths:
             try:
                 if state is not MountpathState.MISSING:
                     usage = shutil.disk_usage(mountpath.path)
-                    used, total = usage.used, usage.total
+                    # What only the superuser may fill counts as used: no object gets it.
+                    used, total = usage.total - usage.free, usage.total
             except OSError:
                 state = MountpathState.MISSING
             infos.append(

@@ -8,7 +8,8 @@ one transaction turns the pieces of the parts into those of the object. No byte 
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from aiscore.engine.bodies import verify
 from aiscore.engine.checkpoint import new_upload_id
@@ -39,15 +40,17 @@ from aiscore.model.multipart import (
     composite_etag,
 )
 from aiscore.model.names import check_object_name, check_prefix
-from aiscore.model.objects import ObjectProps
+from aiscore.model.objects import ObjectProps, check_custom
 from aiscore.model.storage import FaultKind
 from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = [
     "UPLOAD_IDLE_MAX_S",
+    "PartsReview",
     "abort_upload",
     "complete_upload",
     "create_upload",
+    "describe_upload",
     "expire_uploads",
     "list_parts",
     "list_uploads",
@@ -59,6 +62,26 @@ UPLOAD_IDLE_MAX_S = 7 * 24 * 3600
 """How long an upload lives to which nothing is added; its parts go with it."""
 _ATTEMPTS = 5
 """Completions of an upload whose parts are being replaced or moved at the same time, before it gives up."""
+
+
+class PartsReview(Protocol):
+    """Sees the content of an upload that is being completed, on the one occasion that all of it is read."""
+
+    def begin(self) -> None:
+        """Forget what was seen: the parts come from the start; once, or again when they were changed meanwhile."""
+        ...
+
+    def update(self, number: int, data: memoryview, /) -> None:
+        """The next block of part `number`; parts come in order, whole, and from a thread that may be another one."""
+        ...
+
+    def finish(self) -> Mapping[str, str]:
+        """Every part was seen: custom metadata to add to that of the upload; an empty value removes a key.
+
+        Raises:
+            AisError: the upload must not be completed; it stays as it is.
+        """
+        ...
 
 
 def create_upload(core: Core, bucket: BucketRef, name: str, options: UploadOptions) -> str:
@@ -109,6 +132,17 @@ def list_uploads(
     return found[:limit]
 
 
+def describe_upload(core: Core, bucket: BucketRef, name: str, upload_id: str) -> MultipartUpload:
+    """One upload.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    check_object_name(name)
+    upload = find_upload(core, core.bucket(bucket, Access.LIST_OBJECTS), name, upload_id)
+    return _value_of(upload, *index.totals_of(core.connection(), upload.id))
+
+
 def list_parts(
     core: Core, bucket: BucketRef, name: str, upload_id: str, after: int, limit: int
 ) -> list[PartInfo]:
@@ -128,6 +162,7 @@ def complete_upload(
     upload_id: str,
     parts: Sequence[PartRef],
     options: CompleteOptions,
+    review: PartsReview | None = None,
 ) -> ObjectProps:
     """Turn the parts into the object. See `Transport.complete_upload`."""
     check_object_name(name)
@@ -135,7 +170,7 @@ def complete_upload(
     core.admit_write()
     for attempt in range(_ATTEMPTS):
         try:
-            return _complete(core, row, name, upload_id, parts, options)
+            return _complete(core, row, name, upload_id, parts, options, review)
         except PartsChangedError:
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -173,6 +208,7 @@ def _complete(
     upload_id: str,
     listed: Sequence[PartRef],
     options: CompleteOptions,
+    review: PartsReview | None,
 ) -> ObjectProps:
     upload = find_upload(core, bucket, name, upload_id)
     what = upload_name(bucket, name, upload_id)
@@ -186,9 +222,14 @@ def _complete(
     given = options.checksum
     sync = core.is_durable(bucket)
     hasher = MultiHasher({kind} if given is None else {kind, given.type})
-    _check_parts(core, upload, taken, hasher, what, sync=sync)
+    if review is not None:
+        review.begin()
+    _check_parts(core, upload, taken, _Views(hasher, review), what, sync=sync)
     verify(given, hasher, bucket.bucket.object_cname(name))
     custom: dict[str, str] = json.loads(upload.custom) if upload.custom else {}
+    if review is not None:
+        custom |= review.finish()
+        check_custom(custom := {key: value for key, value in custom.items() if value})
     if upload.has_md5:
         custom[ETAG_KEY] = composite_etag([row.md5 for row in taken])
     content = _Parts(taken)
@@ -208,6 +249,28 @@ def _complete(
     return props_of(core, committed)
 
 
+class _Views:
+    """What is computed of the whole content while its parts are read."""
+
+    __slots__ = ("_hasher", "_number", "_review", "has_work")
+
+    def __init__(self, hasher: MultiHasher, review: PartsReview | None) -> None:
+        self._hasher = hasher
+        self._review = review
+        self._number = 0
+        self.has_work = hasher.has_work or review is not None
+
+    def enter(self, number: int) -> None:
+        """What comes from now on is of this part."""
+        self._number = number
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next block."""
+        self._hasher.update(data)
+        if self._review is not None:
+            self._review.update(self._number, memoryview(data))
+
+
 class _Parts:
     """Parts as finished content; their pieces have rows already, the commit makes them live."""
 
@@ -225,7 +288,7 @@ def _check_parts(
     core: Core,
     upload: UploadRow,
     rows: Sequence[PartRow],
-    whole: MultiHasher,
+    whole: _Views,
     what: str,
     *,
     sync: bool,
@@ -261,6 +324,7 @@ def _check_parts(
                 if sync:
                     core.files.fsync(fd)  # it may have been stored before the bucket was durable
                 if buffers:
+                    whole.enter(row.number)
                     _hash_part(core, fd, upload, row, whole, background, buffers, part)
             finally:
                 close_quietly(core.files, fd)
@@ -279,7 +343,7 @@ def _hash_part(
     fd: int,
     upload: UploadRow,
     row: PartRow,
-    whole: MultiHasher,
+    whole: _Views,
     background: BackgroundHasher | None,
     buffers: Sequence[memoryview],
     part: str,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiscore.engine.bodies import blocks_of, check_given, verify
 from aiscore.engine.checksum import MultiHasher, checksum_of
-from aiscore.engine.commit import ETAG_KEY, check_precondition, commit_content
+from aiscore.engine.commit import CONTENT_KEYS, ETAG_KEY, check_precondition, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import (
@@ -94,6 +94,10 @@ def _put_small(
     value = checksum_of(kind, data)
     if given is not None and given.type is not ChecksumType.NONE:
         check_given(given, value if given.type is kind else checksum_of(given.type, data), cname)
+    custom = options.custom
+    if options.md5:
+        etag = value if kind is ChecksumType.MD5 else checksum_of(ChecksumType.MD5, data)
+        custom = {**custom, ETAG_KEY: etag}
     sync = core.is_durable(bucket)
     content = write_small(core, bucket.uname + name, cname, data, sync=sync)
     try:
@@ -103,7 +107,7 @@ def _put_small(
             name,
             content,
             checksum=None if kind is ChecksumType.NONE else Checksum(kind, value),
-            custom=options.custom,
+            custom=custom,
             precondition=options.precondition,
             sync=sync,
         )
@@ -259,9 +263,9 @@ def set_custom(
         if old is None:
             raise ObjectNotFoundError(f"{bucket.object_cname(name)} does not exist")
         before: dict[str, str] = json.loads(old.custom or "{}")
-        if replace and ETAG_KEY in before:
+        if replace:
             # Of the content, which stays.
-            custom = {ETAG_KEY: before[ETAG_KEY], **custom}
+            custom = {**{key: before[key] for key in CONTENT_KEYS & before.keys()}, **custom}
         merged = dict(custom) if replace else {**before, **custom}
         kept = {key: value for key, value in merged.items() if value}
         check_custom(kept)

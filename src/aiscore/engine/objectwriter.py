@@ -5,11 +5,13 @@ and any number of writers may be open on one thread. Between calls it holds a fi
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 from aiscore.engine.bodies import verify
 from aiscore.engine.checkpoint import Checkpoints
-from aiscore.engine.commit import commit_content
+from aiscore.engine.commit import ETAG_KEY, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow, select_object
@@ -18,6 +20,7 @@ from aiscore.engine.write import writer_for
 from aiscore.errors import CorruptionError, InvalidArgumentError, NotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import ChecksumType
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import ObjectProps, PutOptions, check_custom
 
@@ -83,6 +86,9 @@ class ObjectWriter:
         self._kind = options.compute or bucket.props.checksum.type
         self._sync = core.is_durable(bucket)
         self._is_open = True
+        kinds = {self._kind} if given is None else {self._kind, given.type}
+        if options.md5:
+            kinds.add(ChecksumType.MD5)
         chunks = bucket.props.chunks
         checkpoints = None
         if chunks.checkpoint_every:
@@ -99,7 +105,7 @@ class ObjectWriter:
             core,
             bucket,
             name,
-            {self._kind} if given is None else {self._kind, given.type},
+            kinds,
             piece_checksum=self._kind,
             size=options.size,
             sync=self._sync,
@@ -137,8 +143,11 @@ class ObjectWriter:
             self.abort()
             raise
 
-    def commit(self) -> ObjectProps:
+    def commit(self, custom: Mapping[str, str] | None = None) -> ObjectProps:
         """Make the object visible; on an error nothing of it stays.
+
+        Args:
+            custom: custom metadata besides that of the options: what is known only when the body is whole.
 
         Raises:
             ChecksumMismatchError: the body does not have the checksum that came with it.
@@ -148,6 +157,9 @@ class ObjectWriter:
         """
         self._check_open()
         try:
+            if custom:
+                merged = check_custom({**self._options.custom, **custom})
+                self._options = replace(self._options, custom=merged)
             committed = self._commit()
         except BaseException:
             self.abort()
@@ -181,13 +193,16 @@ class ObjectWriter:
         if same is not None:
             content.abort()
             return same
+        custom = options.custom
+        if options.md5:
+            custom = {**custom, ETAG_KEY: content.hasher.value(ChecksumType.MD5)}
         return commit_content(
             self._core,
             self._bucket,
             self._name,
             content,
             checksum=content.hasher.checksum(self._kind),
-            custom=options.custom,
+            custom=custom,
             precondition=options.precondition,
             upload=content.upload,
             sync=self._sync,

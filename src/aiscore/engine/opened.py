@@ -146,11 +146,14 @@ def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -
     check_object_name(name)
     if options.archpath is None and options.archregx is None and options.byte_range is None:
         bucket_row = core.bucket(bucket, Access.GET)
-        row, data = read_whole(core, bucket_row, find_or_raise(core, bucket_row, name))
-        if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
-            verify_bytes(row, data, bucket.object_cname(name))
-        core.touch(row)
-        return data
+        row = find_or_raise(core, bucket_row, name)
+        is_verified = options.verify_checksum or bucket_row.props.checksum.validate_warm_get
+        if not is_verified or row.piece_count == 1:
+            row, data = read_whole(core, bucket_row, row)
+            if is_verified:
+                verify_bytes(row, data, bucket.object_cname(name))
+            core.touch(row)
+            return data
     with open_object(core, bucket, name, options) as reader:
         return reader.read()
 

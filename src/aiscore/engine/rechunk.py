@@ -28,7 +28,6 @@ from aiscore.engine.write import ContentWriter
 from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.engine.xaction.registry import AlreadyRunningError
 from aiscore.errors import (
-    AisError,
     BusyError,
     CorruptionError,
     ObjectNotFoundError,
@@ -113,7 +112,8 @@ class _Rechunk:
         self._options = options
         self._job = job
         self._result = RechunkResult()
-        self._damaged: list[AisError] = []
+        self._damaged = 0
+        self._first_damaged: CorruptionError | None = None
         self._throttle = _Throttle(options.bandwidth)
 
     def run(self) -> RechunkResult:
@@ -125,14 +125,15 @@ class _Rechunk:
             except ObjectNotFoundError:
                 continue  # deleted since it was listed
             except CorruptionError as exc:
-                self._damaged.append(exc)
+                self._damaged += 1
+                self._first_damaged = self._first_damaged or exc
             finally:
                 if self._job is not None:
                     self._job.ext.update(asdict(self._result))
-        if self._damaged:
-            first = self._damaged[0]
+        first = self._first_damaged
+        if first is not None:
             raise CorruptionError(
-                f"{len(self._damaged)} of {self._result.objects} objects of {self._bucket.bucket} are damaged and "
+                f"{self._damaged} of {self._result.objects} objects of {self._bucket.bucket} are damaged and "
                 f"were left as they are, the first: {first.message}",
                 hint=f"see: ais storage validate {self._bucket.bucket}",
             ) from first

@@ -10,6 +10,7 @@ from aiscore.engine import (
     copying,
     evacuate,
     listing,
+    maintenance,
     members,
     multipart,
     objects,
@@ -51,6 +52,7 @@ from aiscore.model.objects import (
     BucketSummary,
     CopyOptions,
     CopyResult,
+    CopyTerms,
     DeleteResult,
     GetOptions,
     ListOptions,
@@ -209,10 +211,15 @@ class Store:
         objects.rename_object(self.core, bucket, name, new_name)
 
     def copy(
-        self, bucket: BucketRef, name: str, target: BucketRef, target_name: str
+        self,
+        bucket: BucketRef,
+        name: str,
+        target: BucketRef,
+        target_name: str,
+        terms: CopyTerms | None = None,
     ) -> ObjectProps:
         """Copy one object."""
-        return copying.copy_object(self.core, bucket, name, target, target_name)
+        return copying.copy_object(self.core, bucket, name, target, target_name, terms)
 
     def append(self, bucket: BucketRef, name: str, body: Body, handle: str) -> str:
         """Add bytes for a later flush."""
@@ -252,6 +259,10 @@ class Store:
         """Uploads by name and id."""
         return multipart.list_uploads(self.core, bucket, prefix, after, limit)
 
+    def find_upload(self, bucket: BucketRef, name: str, upload_id: str) -> MultipartUpload:
+        """One upload."""
+        return multipart.describe_upload(self.core, bucket, name, upload_id)
+
     def list_parts(
         self, bucket: BucketRef, name: str, upload_id: str, after: int, limit: int
     ) -> list[PartInfo]:
@@ -265,9 +276,10 @@ class Store:
         upload_id: str,
         parts: Sequence[PartRef],
         options: CompleteOptions,
+        review: multipart.PartsReview | None = None,
     ) -> ObjectProps:
-        """Turn parts into the object."""
-        return multipart.complete_upload(self.core, bucket, name, upload_id, parts, options)
+        """Turn parts into the object; `review` sees their content before, and may refuse it."""
+        return multipart.complete_upload(self.core, bucket, name, upload_id, parts, options, review)
 
     def abort_upload(self, bucket: BucketRef, name: str, upload_id: str) -> None:
         """Drop an upload and its parts."""
@@ -384,6 +396,17 @@ class Store:
     def list_xactions(self, wanted: XactionFilter) -> list[XactionSnap]:
         """Jobs of every process, by start."""
         return self.core.xactions.list(wanted)
+
+    def run_job(
+        self,
+        kind: XactionKind,
+        bucket: BucketRef | None,
+        announce: Announce = unannounced,
+        *,
+        force: bool = False,
+    ) -> XactionSnap:
+        """Run a maintenance job to its end."""
+        return maintenance.run_job(self.core, kind, bucket, announce, force=force)
 
     def start_xaction(self, kind: XactionKind, bucket: BucketRef | None = None) -> Job:
         """Begin a job whose work the caller does."""

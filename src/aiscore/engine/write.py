@@ -21,6 +21,7 @@ from aiscore.engine.index.objects import (
 )
 from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.mountpath import Mountpath
+from aiscore.engine.syncing import BackgroundSync
 from aiscore.errors import (
     AisError,
     CapacityExceededError,
@@ -169,6 +170,7 @@ class ContentWriter:
             self._piece_hasher = PieceHasher(piece_checksum, piece_size_max)
         self._hashes = self.hasher.has_work or self._piece_hasher is not None
         self._sealed = 0
+        self._syncs = BackgroundSync(core.files)
         self._background: BackgroundHasher | None = None
         self._gathered: list[bytes] = []
         self._piece_size_max = piece_size_max
@@ -209,6 +211,7 @@ class ContentWriter:
             if len(self._gathered) == GATHERED_MAX:
                 self._write_gathered()
         if self._checkpoints is not None and self._checkpoints.is_due(len(self.pieces)):
+            self._wait_for_syncs()
             self._seal()
             self._checkpoints.record(self.pieces)
 
@@ -232,6 +235,7 @@ class ContentWriter:
         if self._current is None:
             self._begin()
         self._end()
+        self._wait_for_syncs()
         if len(self.pieces) > 1 and self.size < self._whole_below:
             self._join()
         self._seal()
@@ -245,6 +249,7 @@ class ContentWriter:
     def abort(self) -> None:
         """Remove what was written; safe to repeat, and after `finish`."""
         self._stop_background()
+        self._syncs.settle()
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             close_quietly(self._core.files, fd)
@@ -330,7 +335,7 @@ class ContentWriter:
                 assert self._current is not None
                 room = self._piece_size_max - self._current.size
                 if not room:
-                    self._end()
+                    self._end(is_last=False)
                     self._begin()
                     continue
                 self._write_piece(view[:room])
@@ -368,18 +373,28 @@ class ContentWriter:
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
 
-    def _end(self) -> None:
+    def _end(self, *, is_last: bool = True) -> None:
         assert self._current is not None
         fd = self._fd
         try:
-            if self._sync:
-                self._core.files.fsync(fd)
-            self._fd = -1
-            self._core.files.close(fd)
+            if self._sync and not is_last:
+                self._fd = -1
+                self._syncs.submit(fd)
+            else:
+                if self._sync:
+                    self._core.files.fsync(fd)
+                self._fd = -1
+                self._core.files.close(fd)
         except OSError as exc:
             raise storage_error(exc, self._cname) from exc
         self.pieces.append(self._current)
         self._current = None
+
+    def _wait_for_syncs(self) -> None:
+        try:
+            self._syncs.wait()
+        except OSError as exc:
+            raise storage_error(exc, self._cname) from exc
 
     def _stop_background(self) -> None:
         if self._background is not None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiscore.model.byterange import ByteRange
     from aiscore.model.checksum import Checksum, ChecksumType
     from aiscore.model.chunks import RechunkOptions, RechunkResult
+    from aiscore.model.cluster import ClusterInfo, NodeInfo, NodeRole
     from aiscore.model.config import ClusterConfig
     from aiscore.model.multipart import (
         CompleteOptions,
@@ -72,6 +73,7 @@ __all__ = [
     "Checksum",
     "ChecksumType",
     "ClusterConfig",
+    "ClusterInfo",
     "CompleteOptions",
     "CopyOptions",
     "CopyResult",
@@ -88,6 +90,8 @@ __all__ = [
     "MountpathState",
     "MultipartUpload",
     "Namespace",
+    "NodeInfo",
+    "NodeRole",
     "ObjectProps",
     "ObjectUri",
     "PartInfo",
@@ -127,6 +131,7 @@ _HOMES = {
     "Checksum": "checksum",
     "ChecksumType": "checksum",
     "ClusterConfig": "config",
+    "ClusterInfo": "cluster",
     "CompleteOptions": "multipart",
     "CopyOptions": "objects",
     "CopyResult": "objects",
@@ -143,6 +148,8 @@ _HOMES = {
     "MountpathState": "storage",
     "MultipartUpload": "multipart",
     "Namespace": "bucket",
+    "NodeInfo": "cluster",
+    "NodeRole": "cluster",
     "ObjectProps": "objects",
     "ObjectUri": "bucket",
     "PartInfo": "multipart",

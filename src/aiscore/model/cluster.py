@@ -35,7 +35,8 @@ class NodeInfo:
         is_electable: a proxy that may become the primary.
         status: `ONLINE`, or what is wrong, in words.
         alerts: what needs attention, by AIStore's names: `low-usable-capacity`.
-        version: of its software.
+        version: of AIStore that it is compatible with; of this package in an embedded store.
+        build: of its software, in its own words: `aiscore-0.1.0` for a server of ours.
         deployment: `dev`, `K8s`, `aiscore`, or `embedded`.
         uptime_ns: since it started.
         memory_used: bytes of the process.
@@ -57,6 +58,7 @@ class NodeInfo:
     status: str = ONLINE
     alerts: tuple[str, ...] = ()
     version: str = ""
+    build: str = ""
     deployment: str = ""
     uptime_ns: int = 0
     memory_used: int = 0

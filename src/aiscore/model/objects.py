@@ -1,6 +1,6 @@
 """Values that describe objects and buckets, and the options of each operation on them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.names import check_object_name, check_prefix
 
 __all__ = [
+    "CHECKSUM_KEY",
     "CUSTOM_METADATA_MAX",
     "LIST_PAGE_MAX",
     "ArchiveMember",
@@ -21,6 +22,7 @@ __all__ = [
     "BucketSummary",
     "CopyOptions",
     "CopyResult",
+    "CopyTerms",
     "DeleteResult",
     "EntryFlag",
     "GetOptions",
@@ -37,6 +39,11 @@ __all__ = [
     "check_custom",
 ]
 
+CHECKSUM_KEY = "S3-Checksum"
+"""Custom metadata that holds checksums as S3 has them, `CRC32C:FULL_OBJECT:BASE64` joined by spaces.
+
+It belongs to the content: a write that does not bring its own removes it.
+"""
 CUSTOM_METADATA_MAX = 2048
 """Bytes of all keys and values of one object's custom metadata; upstream's limit."""
 LIST_PAGE_MAX = 10_000
@@ -141,6 +148,7 @@ class PutOptions:
         custom: custom metadata, `CUSTOM_METADATA_MAX` bytes at most.
         precondition: what must hold at commit.
         skip_same: when the object already has `checksum`, drain the body and change nothing.
+        md5: as S3 has it: the MD5 of the content becomes its ETag, beside the checksum.
     """
 
     size: int | None = None
@@ -149,6 +157,7 @@ class PutOptions:
     custom: Mapping[str, str] = field(default_factory=dict)
     precondition: Precondition | None = None
     skip_same: bool = True
+    md5: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +183,21 @@ class CopyOptions:
         check_prefix(self.prepend)
         if self.synchronize and self.prepend:
             raise InvalidArgumentError("synchronize cannot be combined with prepend")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyTerms:
+    """How to copy one object.
+
+    Attributes:
+        custom: metadata of the copy; None takes that of the source. What tells of the content goes along either way.
+        precondition: of the target, checked at commit.
+        check: sees the properties of what was opened to be copied, and may refuse it by raising.
+    """
+
+    custom: Mapping[str, str] | None = None
+    precondition: Precondition | None = None
+    check: Callable[[ObjectProps], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

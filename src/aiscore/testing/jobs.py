@@ -6,10 +6,13 @@ import pytest
 
 from aiscore.errors import (
     BucketNotFoundError,
+    InvalidArgumentError,
     ObjectNotFoundError,
+    UnsupportedError,
     XactionNotFoundError,
 )
 from aiscore.model.bucket import BucketRef
+from aiscore.model.multipart import PartRef
 from aiscore.model.objects import ArchiveOptions, CopyOptions, PromoteOptions, Selection
 from aiscore.model.xaction import (
     XactionFilter,
@@ -19,14 +22,58 @@ from aiscore.model.xaction import (
     is_xaction_id,
 )
 from aiscore.testing.content import pattern
+from aiscore.testing.expect import refuses
 from aiscore.testing.fixtures import BucketFactory, Fixtures
-from aiscore.transport.base import Transport
+from aiscore.transport.base import MemberInput, Transport
 
 __all__ = ["JobTests"]
 
 
 class JobTests(Fixtures):
     """Jobs."""
+
+    @pytest.mark.parametrize("kind", [XactionKind.CLEANUP, XactionKind.LRU], ids=str)
+    @pytest.mark.parametrize("everywhere", [False, True], ids=["bucket", "everywhere"])
+    def test_maintenance_leaves_what_is_in_use(
+        self, transport: Transport, bucket: BucketRef, kind: XactionKind, everywhere: bool
+    ) -> None:
+        transport.put(bucket, "o", pattern(1000))
+        upload = transport.create_upload(bucket, "p")
+        transport.put_part(bucket, "p", upload, 1, b"part")
+        handle = transport.append(bucket, "q", b"appended")
+        snap = transport.run_job(kind, None if everywhere else bucket, force=True)
+        assert (snap.kind, snap.state) == (kind, XactionState.FINISHED)
+        assert transport.find_xaction(snap.id) == snap
+        assert transport.read(bucket, "o") == pattern(1000)
+        transport.complete_upload(bucket, "p", upload, [PartRef(number=1)])
+        transport.flush_append(bucket, "q", handle)
+        assert transport.read(bucket, "q") == b"appended"
+
+    def test_indexing_of_shards(self, transport: Transport, bucket: BucketRef) -> None:
+        for number in range(3):
+            members = [MemberInput(f"m{n}", 10, pattern(10, n)) for n in range(5)]
+            transport.put_members(bucket, f"s{number}.tar", members)
+        transport.put(bucket, "o", pattern(100))
+        snap = transport.run_job(XactionKind.SHARD_INDEX, bucket)
+        assert (snap.state, snap.objects, snap.bucket) == (XactionState.FINISHED, 3, bucket)
+
+    def test_jobs_that_need_a_bucket(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        transport.put(bucket, "o", pattern(100))
+        snap = transport.run_job(XactionKind.WARM_UP, bucket)
+        assert (snap.objects, snap.size) == (1, 100)
+        with refuses(InvalidArgumentError, "requires a bucket"):
+            transport.run_job(XactionKind.WARM_UP)
+        absent = buckets.reserve()
+        for kind in (XactionKind.WARM_UP, XactionKind.SHARD_INDEX, XactionKind.LRU):
+            with refuses(BucketNotFoundError, absent.cname):
+                transport.run_job(kind, absent)
+
+    def test_kinds_that_are_not_run_so(self, transport: Transport, bucket: BucketRef) -> None:
+        for kind in (XactionKind.MIRROR, XactionKind.EC_ENCODE, XactionKind.REBALANCE):
+            with pytest.raises((UnsupportedError, InvalidArgumentError)):
+                transport.run_job(kind, bucket)
 
     def test_copy_leaves_a_job(
         self, transport: Transport, bucket: BucketRef, buckets: BucketFactory

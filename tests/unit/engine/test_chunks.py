@@ -1,5 +1,6 @@
 """Chunks, uploads and rechunk, as far as only the engine and its disks show it."""
 
+import errno
 import os
 import threading
 import time
@@ -11,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from aiscore.engine import multipart
+from aiscore.engine.fileio import OsFiles
 from aiscore.engine.layout import piece_path
 from aiscore.engine.rechunk import _Throttle
 from aiscore.engine.store import Store
+from aiscore.engine.syncing import SYNCS_MAX
 from aiscore.errors import (
     BusyError,
     CorruptionError,
     InvalidArgumentError,
     NotFoundError,
+    StorageError,
     XactionAbortedError,
 )
 from aiscore.model.bucket import BucketRef
@@ -139,6 +143,58 @@ class TestPlacement:
             assert os.path.samefile(one, other)
 
 
+class SlowSyncs(OsFiles):
+    """Tells how many files are being synced at the same time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = self.count = 0
+        self.fail_at = 0
+        self._lock = threading.Lock()
+
+    def fsync(self, fd: int) -> None:  # type: ignore[override]  # a counting stand-in for a builtin
+        with self._lock:
+            self.count += 1
+            number = self.count
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.01)
+        with self._lock:
+            self.now -= 1
+        if number == self.fail_at:
+            raise OSError(errno.EIO, "broken")
+        os.fsync(fd)
+
+
+class TestSyncs:
+    def test_chunks_are_synced_beside_the_writing_of_others(self, tmp_path: Path) -> None:
+        files = SlowSyncs()
+        store = Store(str(tmp_path / "home"), files)
+        store.create_bucket(BUCKET, {**CHUNKED, "features": "Fsync-PUT"})
+        add_disks(store, tmp_path, 2)
+        files.count = 0
+        store.put(BUCKET, "o", DATA, PUT)
+        assert files.count == 12
+        assert 2 <= files.most <= SYNCS_MAX + 1
+        assert store.read(BUCKET, "o", VERIFIED) == DATA
+        store.close()
+
+    @pytest.mark.parametrize("number", [1, 6, 12])
+    def test_one_that_fails_fails_the_put(self, tmp_path: Path, number: int) -> None:
+        files = SlowSyncs()
+        store = Store(str(tmp_path / "home"), files)
+        store.create_bucket(BUCKET, {**CHUNKED, "features": "Fsync-PUT"})
+        store.put(BUCKET, "first", b"", PUT)  # opens what stays open
+        store.delete(BUCKET, "first", None)
+        files.count, files.fail_at = 0, number
+        descriptors = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(StorageError, match="ais://b/o"):
+            store.put(BUCKET, "o", DATA, PUT)
+        assert piece_files(store) == set()
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert store.validate(None, "").faults == ()
+        store.close()
+
+
 class TestDamage:
     @pytest.mark.parametrize("number", [1, 2, 7, 12])
     def test_missing_and_short_chunks_are_named_before_the_first_byte(
@@ -169,6 +225,8 @@ class TestDamage:
         flip(chunk_paths(store, "o")[number - 1])
         with pytest.raises(CorruptionError, match=f"chunk {number} of ais://b/o"):
             store.open(BUCKET, "o", VERIFIED)
+        with pytest.raises(CorruptionError, match=f"chunk {number} of ais://b/o"):
+            store.read(BUCKET, "o", VERIFIED)
         (fault,) = store.validate(BUCKET, "").faults
         assert f"chunk {number} of" in fault.detail
         store.delete(BUCKET, "o", None)

@@ -26,7 +26,12 @@ _ZEROS = bytes(_TAR_BLOCK)
 
 
 class BatchArchive:
-    """The output archive of one GetBatch (`transport.ArchiveStream`). A context manager, consumed once."""
+    """The output archive of one GetBatch (`transport.ArchiveStream`). A context manager, consumed once.
+
+    Attributes:
+        results: of the entries in the blocks given so far.
+        is_complete: nothing follows the block that was given last; known of a plain tar.
+    """
 
     def __init__(self, core: Core, request: BatchRequest, soft_errors: int = 0) -> None:
         """Begin; a request that is not streaming is read to its end here, into a nameless file.
@@ -40,6 +45,7 @@ class BatchArchive:
             AisError: as `EntryStream`.
         """
         self.results: list[BatchResult] = []
+        self.is_complete = False
         self._stream = EntryStream(core, request, soft_errors)
         self._file: SpoolFile | None = None
         self._buffers = core.buffers
@@ -78,8 +84,7 @@ class BatchArchive:
     def _archive(self) -> Iterator[memoryview]:
         match self._stream.request.output_format:
             case ArchiveFormat.TAR:
-                yield from self._tar()
-                yield memoryview(TAR_EOF)
+                yield from self._tar(TAR_EOF)
             case ArchiveFormat.ZIP:
                 yield from self._zip()
             case packed:
@@ -89,8 +94,8 @@ class BatchArchive:
                 for piece in encoder.finish():
                     yield memoryview(piece)
 
-    def _tar(self) -> Iterator[memoryview]:
-        """The members; each block is good until the next step."""
+    def _tar(self, ending: bytes = b"") -> Iterator[memoryview]:
+        """The members, and `ending`; each block is good until the next step."""
         stream = self._stream
         add_result = self.results.append
         mtime = stream.mtime
@@ -127,8 +132,15 @@ class BatchArchive:
             if used:
                 yield view[:used]
             raise
-        if used:
+        if used + len(ending) > len(view):
             yield view[:used]
+            used = 0
+        end = used + len(ending)
+        if end:
+            view[used:end] = ending
+            # What is packed, or spooled, is followed by more.
+            self.is_complete = bool(ending) and self._stream.request.streaming
+            yield view[:end]
 
     def _large(self, item: Item, header: bytes) -> Iterator[memoryview]:
         """A member that does not fit the buffer: what fails behind its header fails the batch."""

@@ -1,8 +1,8 @@
 """From entries to places: which bytes of which open file each entry of a batch means.
 
-An object is looked up once, however many entries name it or its members; its open file and its members stay at hand
-while it is among the last `OPEN_TARGETS_MAX` objects opened. So memory and descriptors are bounded, whatever the
-number of entries.
+A shard is looked up once, however many of its members are asked for; its open file and its members stay at hand while
+it is among the last `OPEN_TARGETS_MAX` shards opened. An object that is asked for as a whole is closed when the next
+entry comes: most are named once. So memory and descriptors are bounded, whatever the number of entries.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ from aiscore.model.names import check_object_name
 __all__ = ["OPEN_TARGETS_MAX", "BatchBucket", "Place", "Planner"]
 
 OPEN_TARGETS_MAX = 32
-"""Objects a batch keeps open at once; well under the usual limit of 1,024 descriptors a process."""
+"""Shards a batch keeps open at once; well under the usual limit of 1,024 descriptors a process."""
 
 
 class Place(NamedTuple):
@@ -80,6 +80,7 @@ class Planner:
         core.open_shards.drop_removed(connection.version)
         self._buckets: dict[BucketRef, BatchBucket] = {}
         self._open_order: deque[tuple[BatchBucket, str]] = deque()
+        self._whole: ContentSource | None = None
         self.default = None if request.bucket is None else self._add(request.bucket)
         seen: BucketRef | None = None
         for entry in request.entries:
@@ -110,13 +111,14 @@ class Planner:
             ArchiveError: the object is not an archive.
         """
         target = bucket.targets.get(entry.name)
-        if target is None:
-            target = self._open(bucket, entry.name, is_shard=entry.archpath is not None)
         if entry.archpath is None:
-            offset, size = 0, target.content.size
+            content = self._open_whole(bucket, entry.name) if target is None else target.content
+            offset, size = 0, content.size
             if entry.start or entry.length:
                 offset, size = _range(entry, size, bucket)
-            return Place(target.content, offset, size)
+            return Place(content, offset, size)
+        if target is None:
+            target = self._open(bucket, entry.name)
         index = target.index
         if index is None:
             index = self._load_index(target, bucket, entry.name)
@@ -137,6 +139,7 @@ class Planner:
 
     def close(self) -> None:
         """Close everything; safe to repeat."""
+        self._close_whole()
         while self._open_order:
             self._close_oldest()
 
@@ -148,17 +151,28 @@ class Planner:
             self._buckets[bucket] = found
         return found
 
-    def _open(self, bucket: BatchBucket, name: str, *, is_shard: bool) -> Target:
+    def _open_whole(self, bucket: BatchBucket, name: str) -> ContentSource:
+        self._close_whole()
+        check_object_name(name)
+        _, content = open_content(self._core, bucket.row, name)
+        self._whole = content
+        return content
+
+    def _close_whole(self) -> None:
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            whole.close()
+
+    def _open(self, bucket: BatchBucket, name: str) -> Target:
         core = self._core
         check_object_name(name)
         if len(self._open_order) >= OPEN_TARGETS_MAX:
             self._close_oldest()
         target = None
-        if is_shard:
-            # As of the begin of the batch: whoever replaces the shard meanwhile does not disturb it.
-            row = self._cache.get((bucket.row.id, name))
-            if row is not None:
-                target = core.open_shards.take(row.generation)
+        # As of the begin of the batch: whoever replaces the shard meanwhile does not disturb it.
+        row = self._cache.get((bucket.row.id, name))
+        if row is not None:
+            target = core.open_shards.take(row.generation)
         if target is None:
             target = Target(*open_content(core, bucket.row, name))
         bucket.targets[name] = target

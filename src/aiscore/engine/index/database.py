@@ -105,7 +105,7 @@ def _cursor_class(home: str) -> type[sqlite3.Cursor]:
     fetch_one, fetch_all = sqlite3.Cursor.fetchone, sqlite3.Cursor.fetchall
 
     class Cursor(sqlite3.Cursor):
-        def fetchone(self) -> Any:
+        def fetchone(self) -> Any:  # noqa: ANN401 -- as sqlite3 has it
             try:
                 return fetch_one(self)
             except sqlite3.Error as exc:

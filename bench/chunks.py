@@ -1,0 +1,160 @@
+"""Chunked objects against monolithic ones, multipart upload against one stream, rechunk against `cp`.
+
+PUT and GET move the same bytes into and out of a bucket that chunks them and one that does not, on one mountpath and on
+two (of one disk here: what is seen is the cost of chunks, not the speed of a second disk). The multipart upload sends
+parts from threads, and its time includes the completion, which reads everything once more. Rechunk is measured in both
+directions, with the checksum that it verifies and the new ones of the chunks; `cp` copies a file of the same size.
+
+    python bench/chunks.py [--rounds 5] [--size-mib 1024] [--chunk-mib 64] [--parts 8]
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from aiscore.model import BucketRef, PartRef, PutOptions, RechunkOptions
+from aiscore.transport import Transport, open_transport
+from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
+
+MIB = 1 << 20
+WHOLE, CHUNKED = BucketRef("whole"), BucketRef("chunked")
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--size-mib", type=int, default=1024, help="of the object (%(default)s)")
+    parser.add_argument("--chunk-mib", type=int, default=64, help="of a chunk (%(default)s)")
+    parser.add_argument("--parts", type=int, default=8, help="sent in parallel (%(default)s)")
+    options = parser.parse_args()
+    size, chunk = options.size_mib * MIB, options.chunk_mib * MIB
+    goals = []
+    with tempfile.TemporaryDirectory(dir=options.dir) as directory:
+        facts = {**machine(directory), "size_mib": options.size_mib, "chunk_mib": options.chunk_mib}
+        for mountpaths in (1, 2):
+            home = f"{directory}/home-{mountpaths}"
+            with open_transport(f"file://{home}") as transport:
+                prepare(transport, f"{directory}/second-{mountpaths}", mountpaths, chunk)
+                goals += put_and_get(transport, size, mountpaths, options.rounds)
+                if mountpaths == 1:
+                    goals += multipart(transport, size, options.parts, options.rounds)
+                    goals += rechunk(transport, directory, size, chunk, options.rounds)
+            shutil.rmtree(home)
+    finish("chunks", facts, goals, save=options.save)
+
+
+def prepare(transport: Transport, second: str, mountpaths: int, chunk: int) -> None:
+    if mountpaths == 2:
+        Path(second).mkdir()
+        transport.add_mountpath(second)
+    transport.create_bucket(WHOLE)
+    changes = {"chunks.objsize_limit": f"{chunk}", "chunks.chunk_size": f"{chunk}"}
+    transport.create_bucket(CHUNKED, changes)
+
+
+def put_and_get(
+    transport: Transport, size: int, mountpaths: int, rounds: int
+) -> list[dict[str, object]]:
+    where = f"{mountpaths} mountpath{'s' * (mountpaths > 1)}"
+    block = random.Random(1).randbytes(MIB)
+    buffer = memoryview(bytearray(MIB))
+
+    def put(bucket: BucketRef) -> Callable[[], object]:
+        return lambda: transport.put(bucket, "o", [block] * (size // MIB), PutOptions(size=size))
+
+    def get(bucket: BucketRef) -> Callable[[], object]:
+        def run() -> None:
+            with transport.open(bucket, "o") as reader:
+                while reader.readinto(buffer):
+                    pass
+
+        return run
+
+    goals = []
+    for verb, make in (("PUT", put), ("GET", get)):
+        pair = [
+            Contender(f"{verb} chunked", make(CHUNKED)),
+            Contender(f"{verb} whole", make(WHOLE)),
+        ]
+        compare(pair, rounds=rounds, warmup=1)
+        table(f"{verb}, {where}", pair, unit="ms")
+        text = f"{verb} chunked, bandwidth over whole, {where}"
+        goals.append(goal(text, ratio(pair[1], pair[0]), 0.95, at_most=False))
+    return goals
+
+
+def multipart(transport: Transport, size: int, parts: int, rounds: int) -> list[dict[str, object]]:
+    block = random.Random(2).randbytes(MIB)
+    count = size // parts // MIB
+
+    def blocks(number: int) -> Iterator[bytes]:
+        return iter([block] * number)
+
+    def upload() -> None:
+        upload_id = transport.create_upload(WHOLE, "m")
+        with ThreadPoolExecutor(parts) as pool:
+            sent = pool.map(
+                lambda n: transport.put_part(WHOLE, "m", upload_id, n, blocks(count)),
+                range(1, parts + 1),
+            )
+            refs = [PartRef(number=part.number, etag=part.etag) for part in sent]
+        transport.complete_upload(WHOLE, "m", upload_id, refs)
+
+    def stream() -> None:
+        transport.put(WHOLE, "s", blocks(count * parts), PutOptions(size=count * parts * MIB))
+
+    pair = [Contender(f"multipart, {parts} in parallel", upload), Contender("one stream", stream)]
+    compare(pair, rounds=rounds, warmup=1)
+    table("multipart upload", pair, unit="ms")
+    transport.delete(WHOLE, "m")
+    transport.delete(WHOLE, "s")
+    return [
+        goal("multipart, bandwidth over one stream", ratio(pair[1], pair[0]), 0.5, at_most=False)
+    ]
+
+
+def rechunk(
+    transport: Transport, directory: str, size: int, chunk: int, rounds: int
+) -> list[dict[str, object]]:
+    plain = Path(directory) / "plain"
+    with plain.open("wb") as file:
+        block = random.Random(3).randbytes(MIB)
+        for _ in range(size // MIB):
+            file.write(block)
+
+    def copy() -> None:
+        target = plain.with_name("copied")
+        target.unlink(missing_ok=True)
+        subprocess.run(["cp", "--reflink=never", str(plain), str(target)], check=True)
+
+    def work(limit: int) -> Callable[[], object]:
+        options = RechunkOptions(objsize_limit=limit, chunk_size=chunk)
+
+        def run() -> None:
+            assert transport.rechunk_bucket(WHOLE, options).skipped == 0
+
+        return run
+
+    three = [
+        Contender("into chunks", work(chunk)),
+        Contender("back to one piece", work(0)),
+        Contender("cp", copy),
+    ]
+    compare(three, rounds=rounds, warmup=1)
+    table("rechunk", three, unit="ms")
+    plain.unlink()
+    plain.with_name("copied").unlink()
+    return [
+        goal("rechunk, bandwidth over cp", ratio(three[2], three[0]), 0.7, at_most=False),
+        goal("and back, bandwidth over cp", ratio(three[2], three[1]), 0.7, at_most=False),
+    ]
+
+
+if __name__ == "__main__":
+    main()
