@@ -128,7 +128,9 @@ def _report(error: Exception, context: CliContext) -> int:
             label = _NETWORK_LABEL
         elif not isinstance(error, InvalidArgumentError) and error.code:
             label = error.code
-        output.error(_quoted(error), label=label, hint=error.hint)
+        from aiscli.hints import hint_of
+
+        output.error(_quoted(error), label=label, hint=hint_of(error, context.settings))
     _details(error, context)
     return exit_code_of(error)
 

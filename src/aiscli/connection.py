@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOKEN_SIZE_MAX",
+    "TWO_TOKENS",
     "Connection",
     "connection_options",
     "expiry",
@@ -30,7 +31,11 @@ __all__ = [
 TOKEN_SIZE_MAX = 64 * 1024
 """Bytes of a token file; a token is a kilobyte or two."""
 
+TWO_TOKENS = "AIS_AUTHN_TOKEN and AIS_AUTHN_TOKEN_FILE are both set: AIS_AUTHN_TOKEN is used"
+
 _POOL_VARIABLES = ("AIS_MAX_CONN_POOL",)
+_BACKOFF_S = 1.0
+"""Somebody waits: a store that is busy or starts up is asked for half a minute at most."""
 _TOKEN_NAME = "auth.token"
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _NS_PER_S = 1_000_000_000
@@ -68,8 +73,8 @@ class Connection:
             )
 
 
-def read_connection(settings: Settings) -> Connection:
-    """The connection that the settings describe.
+def read_connection(settings: Settings, *, has_token: bool = True) -> Connection:
+    """The connection that the settings describe; without their token, if that is for another store.
 
     Raises:
         InvalidArgumentError: a value is not what its key asks for.
@@ -82,11 +87,11 @@ def read_connection(settings: Settings) -> Connection:
         verify=not settings.is_on("cluster.skip_verify_crt"),
         connect_timeout_s=_seconds(settings, "timeout.tcp_timeout"),
         read_timeout_s=_seconds(settings, "timeout.http_timeout"),
-        token=read_token(settings),
+        token=read_token(settings) if has_token else "",
     )
 
 
-def connection_options(settings: Settings) -> ConnectionOptions:
+def connection_options(settings: Settings, *, has_token: bool = True) -> ConnectionOptions:
     """The same for the transport: what is not set is as the transport has it.
 
     Raises:
@@ -94,7 +99,7 @@ def connection_options(settings: Settings) -> ConnectionOptions:
     """
     from aiscore.transport.options import ConnectionOptions
 
-    connection = read_connection(settings)
+    connection = read_connection(settings, has_token=has_token)
     pool = {name: os.environ[name] for name in _POOL_VARIABLES if name in os.environ}
     options = ConnectionOptions.from_environ(pool)
     connect, read = connection.connect_timeout_s, connection.read_timeout_s
@@ -107,6 +112,7 @@ def connection_options(settings: Settings) -> ConnectionOptions:
         connect_timeout_s=options.connect_timeout_s if connect is None else connect,
         read_timeout_s=options.read_timeout_s if read is None else read,
         token=connection.token,
+        backoff_s=_BACKOFF_S,
     )
 
 

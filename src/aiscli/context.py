@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, Self
 
-from aiscli.config import Settings, with_context, with_endpoint
+from aiscli.config import Setting, Settings, with_context, with_endpoint
 from aiscli.output.base import Format, Output, OutputOptions
 from aiscli.output.prompt import Prompter
 
@@ -42,6 +43,7 @@ class CliContext:
         self.output = output or Output(OutputOptions(color=not settings.no_color))
         self.stdin = sys.stdin if stdin is None else stdin
         self._transport = transport
+        self._others: list[Transport] = []
         self.prompt = Prompter(self.output, self.stdin, no_input=settings.no_input)
 
     @classmethod
@@ -59,17 +61,38 @@ class CliContext:
                 command's settings cannot be read.
         """
         if self._transport is None:
-            self.settings.check()
-            from aiscore.transport import open_transport
-
-            store = self.settings.store
-            connection = None
-            if store.lower().startswith(("http://", "https://")):
-                from aiscli.connection import connection_options
-
-                connection = connection_options(self.settings)
-            self._transport = open_transport(store or None, connection=connection)
+            self._transport = self._open(self.settings)
         return self._transport
+
+    def settings_of(self, *, endpoint: str = "", context_name: str = "") -> Settings:
+        """The settings, but for the store.
+
+        Raises:
+            NotFoundError: unknown context.
+        """
+        if context_name:
+            return with_context(self.settings, context_name)
+        return with_endpoint(self.settings, endpoint)
+
+    def open_other(
+        self, settings: Settings, *, token_file: str = "", has_token: bool = True
+    ) -> Transport:
+        """Another store, which lives as long as the context.
+
+        Args:
+            settings: of that store.
+            token_file: with the token for it, in place of that of the settings.
+            has_token: the token of the settings is for it.
+
+        Raises:
+            AisError: see `transport`; or the token file cannot be read.
+        """
+        if token_file:
+            named = Setting(token_file, "--token-file")
+            settings = replace(settings, token=Setting("", "default"), token_file=named)
+        made = self._open(settings, has_token=has_token or bool(token_file))
+        self._others.append(made)
+        return made
 
     def configure(
         self,
@@ -106,11 +129,27 @@ class CliContext:
     def close(self) -> None:
         """Close what was opened; safe to repeat."""
         transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close()
+        others, self._others = self._others, []
+        for opened in (transport, *others):
+            if opened is not None:
+                opened.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _open(self, settings: Settings, *, has_token: bool = True) -> Transport:
+        settings.check()
+        from aiscore.transport import open_transport
+
+        store = settings.store
+        connection = None
+        if store.lower().startswith(("http://", "https://")):
+            from aiscli.connection import TWO_TOKENS, connection_options
+
+            if has_token and settings.token.value and settings.token_file.value:
+                self.output.warning(TWO_TOKENS)
+            connection = connection_options(settings, has_token=has_token)
+        return open_transport(store or None, connection=connection)

@@ -31,7 +31,9 @@ from aiscore.errors import InvalidArgumentError
 __all__ = ["CONTEXT_SETTINGS", "LazyCommand", "LazyGroup", "build_command"]
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
-_ACCEPTING = frozenset(f"aiscli.commands.{noun}" for noun in ("archive", "bucket", "object"))
+_ACCEPTING = frozenset(
+    f"aiscli.commands.{noun}" for noun in ("archive", "bucket", "copy", "object")
+)
 """Commands on buckets and objects: they accept flags of AIStore's that change nothing here."""
 _ANY_ARGUMENTS = {**CONTEXT_SETTINGS, "ignore_unknown_options": True, "allow_extra_args": True}
 """Of commands that only say that they are not available yet."""

@@ -33,21 +33,15 @@ _ALWAYS_WHOLE = "a store of one node needs none"
 _NO_BACKEND = "buckets of other providers come with their backends; ais:// buckets hold all objects"
 _EVICT = Pending("Drop the local copies of remote objects.", _NO_BACKEND, "evict")
 _PREFETCH = Pending("Fetch remote objects ahead of use.", _NO_BACKEND, "prefetch")
-_RECHUNK = Pending(
-    "Store objects in chunks of another size.",
-    "set chunks.objsize_limit and chunks.chunk_size for objects that are yet to come: "
-    "ais bucket props set",
-)
-_UPLOAD = "ais put stores an object of any size with one command"
 _BLOB = Pending("Fetch large remote objects in chunks.", "use: ais get")
 _DOWNLOAD = Pending(
     "Fetch URLs into a bucket.", "pipe it: curl -L URL | ais put - ais://BUCKET/NAME"
 )
 _DSORT = Pending("Sort or shuffle shards.")
-_LOG = "an embedded store writes no log; AIS_DEBUG=1 shows the traceback of an error"
+_LOG = "one node at a time: ais log show NODE_ID"
 _AUTH = "an embedded store has no users: who may read its directory may use it"
 _CONFIG_NODE = "an embedded store has one configuration: ais config cluster"
-_COUNTERS = "see the disks with: ais performance capacity"
+_DISKS = "see how full they are with: ais storage show"
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {
@@ -57,13 +51,10 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "auth rm": "Remove users, roles, clusters, and tokens.",
         "auth set": "Change users, roles, clusters, and settings.",
         "auth show": "Show users, roles, clusters, and tokens.",
-        "bucket shard-index": "Indexes of shards.",
         "cluster add-remove-nodes": "Membership of nodes.",
         "etl": "Transform objects where they are.",
         "job rm": "Forget finished jobs.",
-        "log": "Logs of the nodes.",
         "nbi": "Inventories of buckets.",
-        "object multipart-upload": "Upload an object in parts.",
         "show auth": "Show users, roles, clusters, and tokens.",
         "tls": "Certificates of the nodes.",
     }
@@ -110,10 +101,6 @@ PENDING: Mapping[str, Pending] = MappingProxyType(
         "auth whoami": Pending("Show who the token says you are.", _AUTH),
         "bucket etl": Pending("Transform a bucket into another."),
         "bucket evict": _EVICT,
-        "bucket rechunk": _RECHUNK,
-        "bucket shard-index build": Pending(
-            "Index the shards of a bucket.", "shards are indexed when they are first read"
-        ),
         "bucket shard-index summary": Pending("Count shards that are indexed."),
         "cluster add-remove-nodes decommission": Pending("Remove a node for good.", _ALWAYS_WHOLE),
         "cluster add-remove-nodes join": Pending("Add a node.", _ALWAYS_WHOLE),
@@ -143,49 +130,31 @@ PENDING: Mapping[str, Pending] = MappingProxyType(
         "job rm download": Pending("Forget finished downloads."),
         "job rm dsort": Pending("Forget finished sorts."),
         "job start blob-download": _BLOB,
-        "job start cleanup": Pending(
-            "Remove what deleted objects left.", "see what is wrong: ais storage validate"
-        ),
         "job start download": _DOWNLOAD,
         "job start dsort": _DSORT,
         "job start ec-encode": Pending("Protect a bucket by erasure coding."),
         "job start etl": Pending("Transform objects."),
-        "job start lru": Pending("Evict what was not used for long.", "delete with: ais rm"),
         "job start mirror": Pending("Keep copies on several disks."),
         "job start prefetch": _PREFETCH,
-        "job start rechunk": _RECHUNK,
-        "job start warm-up-metadata": Pending("Read metadata ahead of use."),
-        "log get": Pending("Fetch the log of a node.", _LOG),
-        "log show": Pending("Show the log of a node.", _LOG),
+        "log get": Pending("Fetch the log of a node.", "use: ais log show NODE_ID > FILE"),
         "nbi create": Pending("Take the inventory of a bucket.", "use: ais ls BUCKET -o jsonl"),
         "nbi rm": Pending("Remove an inventory."),
         "nbi show": Pending("Show inventories."),
         "object etl": Pending("Transform an object."),
         "object evict": _EVICT,
-        "object multipart-upload abort": Pending("Drop an upload and its parts.", _UPLOAD),
-        "object multipart-upload complete": Pending("Make the object of its parts.", _UPLOAD),
-        "object multipart-upload create": Pending("Begin an upload.", _UPLOAD),
-        "object multipart-upload put-part": Pending("Upload a part.", _UPLOAD),
         "object prefetch": _PREFETCH,
-        "performance counters": Pending("Show counters.", _COUNTERS),
-        "performance disk": Pending("Show the load of disks.", _COUNTERS),
+        "performance disk": Pending("Show the load of disks.", _DISKS),
         "performance intra-data": Pending("Show the traffic between nodes.", _ALWAYS_WHOLE),
-        "performance latency": Pending("Show latencies.", _COUNTERS),
-        "performance throughput": Pending("Show throughput.", _COUNTERS),
         "remote-cluster": Pending("Show attached clusters."),
         "resume": Pending("Go on with an interrupted transfer."),
         "run": Pending("Run many commands of a file.", "use a shell loop, or xargs -P"),
         "show dashboard": Pending("Show health and load.", "see: ais show cluster, ais doctor"),
         "show etl": Pending("Show transformations."),
-        "show log": Pending("Show the log of a node.", _LOG),
         "show nbi": Pending("Show inventories."),
         "show remote-cluster": Pending("Show attached clusters."),
-        "show storage disk": Pending("Show the load of disks.", _COUNTERS),
+        "show storage disk": Pending("Show the load of disks.", _DISKS),
         "show tls": Pending("Show the certificate of a node."),
-        "storage cleanup": Pending(
-            "Remove what deleted objects left.", "see what is wrong: ais storage validate"
-        ),
-        "storage disk": Pending("Show the load of disks.", _COUNTERS),
+        "storage disk": Pending("Show the load of disks.", _DISKS),
         "storage mountpath fshc": Pending("Check a disk.", "use: ais storage validate"),
         "storage mountpath rescan-disks": Pending("Look for the disks of a mountpath anew."),
         "tls load-certificate": Pending("Load the certificate anew."),

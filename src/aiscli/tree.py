@@ -65,16 +65,25 @@ _SHOW_BUCKET = _leaf("bucket", "props_show", "Show the properties of a bucket.")
 _SHOW_OBJECT = _leaf("object", "show", "Show the properties of an object.")
 _SUMMARY = _leaf("bucket", "summary", "Count objects and bytes of buckets.")
 _MV = _leaf("bucket", "mv", "Give a bucket another name.")
-_CP = _leaf("bucket", "cp", "Copy a bucket, some of its objects, or one object.")
+_CP = _leaf("copy", "cp", "Copy a bucket, some of its objects, or one object.")
 _VALIDATE = _leaf(
     "storage", "validate", "Read everything that is stored and report what is damaged."
 )
+_CLEANUP = _leaf("job", "cleanup", "Remove what no name leads to.")
+_RECHUNK = _leaf("rechunk", "rechunk", "Store objects in chunks of another size, or in one piece.")
 _ARCHIVE_BUCKET = _leaf("archive", "bucket", "Pack objects of a bucket into one shard.")
 _CAPACITY = _leaf("cluster", "capacity", "Show how full the disks are.")
-_SHOW_CLUSTER = _leaf("cluster", "show", "Show the nodes of the store, and what it is.")
+_SHOW_NODES = _leaf("cluster", "show", "Show the nodes of the store, and what it is.")
+_COUNTERS = _leaf("cluster", "counters", "Show what each target has counted since it started.")
+_LOG = _leaf("cluster", "log", "Show the log of a node.")
+_SHOW_REBALANCE = _leaf(
+    "cluster",
+    "rebalance_show",
+    "Show jobs that spread objects evenly over the targets, also those that have ended.",
+)
 _SHOW_JOB = _leaf("job", "show", "Show jobs.")
 _NOTHING_TO_BALANCE = _leaf(
-    "cluster", "rebalance", "Spread objects evenly: one node needs nothing."
+    "cluster", "rebalance", "Spread objects evenly: one target needs nothing."
 )
 _CONFIG_CLUSTER = _leaf("config", "cluster", "Show the cluster configuration, or change it.")
 
@@ -87,6 +96,18 @@ _PROPS = Branch(
         "reset": _leaf(
             "bucket", "props_reset", "Reset the properties of a bucket to the defaults."
         ),
+    },
+)
+_MULTIPART = Branch(
+    help="Upload an object in parts.",
+    children={
+        "create": _leaf("multipart", "create", "Begin an upload, and print its id."),
+        "put-part": _leaf("multipart", "put_part", "Upload a part."),
+        "complete": _leaf("multipart", "complete", "Make the object of its parts."),
+        "abort": _leaf("multipart", "abort", "Drop an upload and its parts."),
+        "ls": _leaf("multipart", "ls", "List uploads that are neither completed nor aborted."),
+        "parts": _leaf("multipart", "parts", "List the parts of an upload."),
+        "put": _leaf("multipart", "put", "Upload a file in parts, several at a time."),
     },
 )
 _BUCKET = Branch(
@@ -103,6 +124,11 @@ _BUCKET = Branch(
         "props": _PROPS,
         "validate": _VALIDATE,
         "archive": _ARCHIVE_BUCKET,
+        "rechunk": _RECHUNK,
+        "shard-index": Branch(
+            help="Indexes of shards.",
+            children={"build": _leaf("job", "shard_index", "Index the shards of a bucket.")},
+        ),
     },
 )
 _OBJECT = Branch(
@@ -119,6 +145,8 @@ _OBJECT = Branch(
         "concat": _leaf("browse", "concat", "Append files to an object, in order."),
         "set-custom": _leaf("object", "set_custom", "Set custom metadata of an object."),
         "show": _SHOW_OBJECT,
+        "multipart-upload": _MULTIPART,
+        "mpu": replace(_MULTIPART, hidden=True),
     },
 )
 _ARCHIVE = Branch(
@@ -147,11 +175,34 @@ _STORAGE = Branch(
     children={
         "show": _CAPACITY,
         "validate": _VALIDATE,
+        "cleanup": _CLEANUP,
         "mountpath": _MOUNTPATH,
         "summary": _SUMMARY,
     },
 )
-_PERFORMANCE = Branch(help="Show how the store is doing.", children={"capacity": _CAPACITY})
+_PERFORMANCE = Branch(
+    help="Show how the store is doing.",
+    default="counters",
+    children={
+        "counters": _COUNTERS,
+        "throughput": _leaf("cluster", "throughput", "Show bytes a second of each target."),
+        "latency": _leaf(
+            "cluster", "latency", "Show how long requests take on average at each target."
+        ),
+        "capacity": _CAPACITY,
+    },
+)
+_SHOW_CLUSTER = Branch(
+    help="Show the nodes of the store, their map, buckets, and configuration.",
+    default="show",
+    children={
+        "show": _SHOW_NODES,
+        "smap": _leaf("cluster", "smap", "Show the cluster map: which nodes there are, and where."),
+        "bmd": _leaf("cluster", "bmd", "Show all buckets with what the cluster keeps of them."),
+        "config": _CONFIG_CLUSTER,
+        "stats": _COUNTERS,
+    },
+)
 _CLUSTER = Branch(
     help="The nodes of the store.",
     children={
@@ -159,7 +210,7 @@ _CLUSTER = Branch(
         "rebalance": Branch(
             help="Spread objects evenly over the nodes.",
             children={
-                "show": _NOTHING_TO_BALANCE,
+                "show": _SHOW_REBALANCE,
                 "start": _NOTHING_TO_BALANCE,
                 "stop": _NOTHING_TO_BALANCE,
             },
@@ -173,10 +224,18 @@ _JOB = Branch(
         "start": Branch(
             help="Start a job.",
             children={
+                "cleanup": _CLEANUP,
                 "copy-bck": _CP,
+                "lru": _leaf(
+                    "job", "lru", "Drop what was not used for longest, while disks are too full."
+                ),
                 "move-bck": _MV,
+                "rechunk": _RECHUNK,
                 "rebalance": _NOTHING_TO_BALANCE,
                 "resilver": _NOTHING_TO_BALANCE,
+                "warm-up-metadata": _leaf(
+                    "job", "warm_up", "Read metadata of a bucket ahead of use."
+                ),
             },
         ),
         "stop": _leaf("job", "stop", "Stop jobs."),
@@ -229,7 +288,8 @@ _SHOW = Branch(
         "config": _CONFIG_SHOW,
         "job": _SHOW_JOB,
         "performance": _PERFORMANCE,
-        "rebalance": _NOTHING_TO_BALANCE,
+        "log": _LOG,
+        "rebalance": _SHOW_REBALANCE,
         "storage": Branch(
             help="Show disks and capacity.",
             default="show",
@@ -376,6 +436,7 @@ _TOP = _with_pending(
             "job": _JOB,
             "cluster": _CLUSTER,
             "performance": _PERFORMANCE,
+            "log": Branch(help="Logs of the nodes.", children={"show": _LOG}),
             "show": _SHOW,
             "storage": _STORAGE,
             "config": _CONFIG,

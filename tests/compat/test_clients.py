@@ -21,7 +21,7 @@ DEADLINE_S = 120
 @pytest.fixture(scope="session")
 def clients() -> None:
     """Environments of all releases."""
-    ensure()
+    ensure(*(f"aistore-{release}" for release in RELEASES))
 
 
 class Run:

@@ -484,16 +484,57 @@ def test_a_job_of_another_process_is_seen_waited_for_and_stopped(cli: Cli) -> No
 
 def test_the_nodes(cli: Cli) -> None:
     text = cli.out("show", "cluster")
-    for word in ("PROXY", "p[local]", "TARGET", "t[local]", "Cluster:", "Deployment:", "embedded"):
+    deployment = "aiscore" if cli.reach.endpoint else "embedded"
+    for word in ("PROXY", "TARGET", "Cluster:", "Deployment:", deployment, "2 online, 1 buckets"):
         assert word in text
-    assert [node["node"] for node in cli.json("show", "cluster")] == ["p[local]", "t[local]"]
-    assert [node["type"] for node in cli.json("cluster", "show", "target")] == ["target"]
+    proxy, target = cli.json("show", "cluster")
+    assert (proxy["type"], target["type"]) == ("proxy", "target")
+    assert proxy["primary"]
+    assert not target["primary"]
+    assert target["status"] == "online"
+    assert 0 < target["available"] < 1 << 60
+    assert (proxy["node"], target["node"]) == ("p[local]", "t[local]") or cli.reach.endpoint
+    for words in (["cluster", "show", "target"], ["show", "cluster", target["node"]]):
+        assert [node["node"] for node in cli.json(*words)] == [target["node"]]
     assert "expecting a valid NODE_ID or node type" in cli.err("show", "cluster", "FOO", code=3)
-    assert "is not available yet" in cli.err("show", "cluster", "smap", code=1)
     assert cli.json("performance", "capacity")[0]["mountpaths"] == 1
     for words in (["storage", "show"], ["show", "storage"], ["show", "performance", "capacity"]):
         assert cli.out(*words).split()[:2] == ["TARGET", "MOUNTPATHS"]
+
+
+def test_the_map_the_buckets_and_rebalancing(cli: Cli) -> None:
+    proxy, target = cli.json("show", "cluster", "smap")
+    assert proxy["electable"]
+    assert proxy["url"] == (cli.reach.endpoint or None) == target["url"]
+    assert "proxies(1), targets(1)" in cli.out("cluster", "show", "smap")
+    (bucket,) = cli.json("show", "cluster", "bmd")
+    assert (bucket["provider"], bucket["name"], bucket["copies"]) == ("ais", "b", None)
+    shown = cli.out("show", "cluster", "config", "checksum.type")
+    assert shown.split()[-2:] == ["checksum.type", "xxhash2"]
+    assert cli.json("show", "rebalance") == []
     assert "nothing to do" in cli.out("job", "start", "rebalance")
+
+
+def test_what_nodes_count_and_log(cli: Cli) -> None:
+    node = cli.json("show", "cluster", "target")[0]["node"]
+    if not cli.reach.endpoint:
+        assert cli.json("performance") == [{"target": node, "counters": {}}]
+        assert "counts for itself" in cli.out("performance", "throughput")
+        assert "writes no log" in cli.err("log", "show", node, code=1)
+        return
+    cli.run("get", "ais://b/top", "-")
+    (record,) = cli.json("show", "performance", "counters", "--regex", "^get")
+    assert record["target"] == node
+    assert record["counters"]["get.n"] == 1
+    assert record["counters"]["get.size"] == 1
+    assert "GET(n)" in cli.out("performance")
+    for view in ("throughput", "latency"):
+        assert cli.out("performance", view, "--refresh", "1s", "--count", "1") == "idle\n"
+    assert "Started up at" in cli.out("show", "log", node)
+    assert f"nodes are: {cli.json('show', 'cluster')[0]['node']}" in cli.err(
+        "log", "show", "x", code=3
+    )
+    assert "use one of: info" in cli.err("log", "show", node, "--severity", "loud", code=2)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,11 @@ def documented() -> Iterator[Example]:
 ENDLESS = {"serve:serve"}
 """Commands that run until they are stopped; their own tests start them."""
 
-CODES: dict[str, tuple[int, ...]] = {"ais diff ./data ais://images/train": (11,)}
+CODES: dict[str, tuple[int, ...]] = {
+    "ais diff ./data ais://images/train": (11,),
+    "ais show log t[ID]": (1,),
+    "ais log show t[ID] --severity error": (1,),
+}
 """Exit codes of examples that end otherwise than with 0."""
 
 BEFORE = {
@@ -67,12 +71,21 @@ BEFORE = {
     "ais config context rm scratch": "ais config context set scratch /mnt/scratch/ais",
     "ais config context ls": "ais config context set scratch /mnt/scratch/ais",
     "ais ls --context scratch": "ais config context set scratch /mnt/scratch/ais",
+    "ais cp ais://images ais://images --to-context scratch --exclude '*.tmp'": (
+        "ais config context set scratch /mnt/scratch/ais"
+    ),
+    "ais cp ais://images ais://images --from-endpoint file:///data/store --dry-run": (
+        "ais create ais://images --endpoint file:///data/store"
+    ),
+    "ais sync ais://images ais://backup --to-context scratch": (
+        "ais config context set scratch /mnt/scratch/ais && ais create ais://backup --context scratch"
+    ),
     "ais config cli reset": "ais config cli set no_color=true",
     "ais alias rm lsl": "ais alias set lsl 'ls --name-only'",
 }
 """What has to be done before a line, for example because a bucket must not exist."""
 
-FASTER = {"--refresh 10s": "--refresh 1s"}
+FASTER = {"--refresh 10s --count 3": "--refresh 1s --count 1", "--refresh 10s": "--refresh 1s"}
 """Words that only wait."""
 
 MORE = (
@@ -102,7 +115,7 @@ MORE = (
 )
 """Lines besides the examples: other kinds of records of the same commands."""
 
-ELSEWHERE = {"job:stop", "job:wait"}
+ELSEWHERE = {"cluster:rebalance_show", "job:stop", "job:wait"}
 """Commands whose records need what no line has, such as a job that still runs; other tests make them."""
 
 

@@ -49,7 +49,8 @@ def exports_of(tree: ast.Module) -> list[str]:
 
 def kind_then_name(name: str) -> tuple[int, str]:
     """Constants, then classes, then the rest: the order that ruff keeps."""
-    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+    is_constant = name.isupper() and len(name) > 1
+    return (0 if is_constant else 1 if name[0].isupper() else 2, name)
 
 
 def error_classes() -> list[type[errors.AisError]]:
@@ -98,7 +99,9 @@ def test_exports_resolve() -> None:
 
 
 def test_modules_are_of_readable_length() -> None:
-    long = [path.name for path in FILES if len(path.read_text().splitlines()) > LINES_MAX]
+    # `_table.py` is generated: one line a command and a flag.
+    written = [path for path in FILES if path.name != "_table.py"]
+    long = [path.name for path in written if len(path.read_text().splitlines()) > LINES_MAX]
     assert not long
 
 
@@ -151,7 +154,8 @@ def test_public_packages_export_every_type_of_their_signatures() -> None:
     exported = [getattr(m, name) for m in (model, transport) for name in m.__all__]
     known = {found for thing in exported for found in ours_in(thing)}
     needed: set[object] = set()
-    for name, method in vars(Transport).items():
+    ours = [cls for cls in Transport.__mro__ if cls.__module__.startswith("aiscore.")]
+    for name, method in (item for cls in ours for item in vars(cls).items()):
         if name.startswith("_"):
             continue
         hints = typing.get_type_hints(method.fget if isinstance(method, property) else method)
@@ -280,7 +284,7 @@ def test_the_limits_page_has_the_values_of_the_code() -> None:
     rows = re.findall(
         r"^\|[^|]+\| ([\d,]+) \| `([\w.]+)\.(\w+)` \| (?:`(\w+)` )?\|$", page, re.MULTILINE
     )
-    assert len(rows) == page.count("| `aisc") > 0
+    assert len(rows) == page.count("| `aisc") + page.count("| `aisl") > 0
     for value, module, constant, error in rows:
         actual = getattr(importlib.import_module(module), constant)
         assert int(value.replace(",", "")) == actual, constant

@@ -28,10 +28,12 @@ from aiscore.model.xaction import (
 
 __all__ = [
     "JobQuery",
+    "RunJobRequest",
     "ShowJobsRequest",
     "StopJobsRequest",
     "WaitJobsRequest",
     "read_query",
+    "run_job",
     "run_show_jobs",
     "run_stop_jobs",
     "run_wait_jobs",
@@ -368,3 +370,39 @@ def _is_done(snap: XactionSnap) -> bool:
 
 def _name(snap: XactionSnap) -> str:
     return f"{KINDS[snap.kind].display}[{snap.id}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJobRequest:
+    """A maintenance job to run.
+
+    Attributes:
+        kind: what it does.
+        bucket: in this bucket only; None is everywhere.
+        force: see `Transport.run_job`.
+        question: asked first; "" asks nothing.
+        assume_yes: do not ask.
+        wait: print `Done.`.
+    """
+
+    kind: XactionKind
+    bucket: BucketRef | None = None
+    force: bool = False
+    question: str = ""
+    assume_yes: bool = False
+    wait: bool = False
+
+
+def run_job(context: CliContext, request: RunJobRequest) -> ExitCode:
+    """Run a job to its end, and print what it did."""
+    if request.question and not request.assume_yes and not context.prompt.confirm(request.question):
+        return ExitCode.OK
+    snap = context.transport.run_job(request.kind, request.bucket, force=request.force)
+    details = ", ".join(f"{key}: {value}" for key, value in snap.ext.items() if value)
+    text = f"{_name(snap)}: {snap.objects:,} objects ({context.output.size(snap.size)})"
+    context.output.text(f"{text}; {details}" if details else text)
+    if request.wait:
+        context.output.text("Done.")
+    if not context.output.is_table:
+        context.output.table(_columns([snap], dates=False), _records(context, [snap]))
+    return ExitCode.OK

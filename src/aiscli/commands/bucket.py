@@ -1,4 +1,4 @@
-"""`ais bucket`: and `ais ls`, `create`, `cp`, `rmb`."""
+"""`ais bucket`: and `ais ls`, `create`, `rmb`."""
 
 from typing import Annotated
 
@@ -13,13 +13,11 @@ from aiscli.actions.browse.listing import (
 )
 from aiscli.actions.browse.refresh import read_refresh, run_repeated
 from aiscli.actions.buckets import (
-    CopyRequest,
     CreateRequest,
     DestroyRequest,
     PropsRequest,
     RenameRequest,
     SetPropsRequest,
-    run_copy,
     run_create,
     run_destroy,
     run_rename,
@@ -31,24 +29,19 @@ from aiscli.actions.buckets import (
 from aiscli.actions.lru import LruRequest, run_lru
 from aiscli.commands.options import (
     BucketArgument,
-    ContinueOption,
     CountOption,
     DryRunOption,
-    ListOption,
     PrefixOption,
     RefreshOption,
     TemplateOption,
     YesOption,
-    make_selection,
 )
 from aiscli.context import CliContext
 from aiscli.uri import BucketQuery, parse_bucket, parse_query, parse_target
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.bucket import ObjectUri
-from aiscore.model.objects import CopyOptions
 
 __all__ = [
-    "cp",
     "create",
     "lru",
     "ls",
@@ -252,54 +245,6 @@ def mv(
     """
     request = RenameRequest(source=parse_bucket(source), target=parse_bucket(target), wait=wait)
     return run_rename(CliContext.of(ctx), request)
-
-
-def cp(
-    ctx: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(metavar="SRC[/NAME]", help="Bucket; object, prefix or template behind it."),
-    ],
-    target: Annotated[
-        str, typer.Argument(metavar="DST[/NAME]", help="Bucket; a name for one object.")
-    ],
-    names: ListOption = None,
-    template: TemplateOption = None,
-    prefix: PrefixOption = None,
-    prepend: Annotated[
-        str, typer.Option("--prepend", metavar="TEXT", help="Put before each new name.")
-    ] = "",
-    sync: Annotated[
-        bool, typer.Option("--sync", help="Delete what the source does not have, too.")
-    ] = False,
-    cont_on_err: ContinueOption = False,
-    dry_run: DryRunOption = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All objects: the default.", hidden=True)
-    ] = False,
-    wait: WaitOption = False,
-    force: Annotated[
-        bool, typer.Option("--force", "-f", help="No effect: nothing is in the way.", hidden=True)
-    ] = False,
-) -> int:
-    """Copy a bucket, some of its objects, or one object.
-
-    A bucket that does not exist is created with the properties of the source.
-
-    Examples:
-      ais cp ais://a ais://b
-      ais cp ais://a/one.jpg ais://b/two.jpg
-      ais cp ais://a ais://b --template 'shard-{00..09}.tar'
-    """
-    request = CopyRequest(
-        source=parse_target(source),
-        target=parse_target(target),
-        selection=make_selection(names, template, prefix),
-        options=CopyOptions(prepend=prepend, synchronize=sync, dry_run=dry_run),
-        cont_on_err=cont_on_err,
-        wait=wait,
-    )
-    return run_copy(CliContext.of(ctx), request)
 
 
 def summary(

@@ -1,4 +1,4 @@
-"""`ais job show`, `stop`, and `wait`."""
+"""`ais job show`, `stop`, `wait`, and what `ais job start` starts that has no command of its own."""
 
 from typing import Annotated
 
@@ -6,19 +6,23 @@ import typer
 
 from aiscli.actions.browse.refresh import read_refresh
 from aiscli.actions.jobs import (
+    RunJobRequest,
     ShowJobsRequest,
     StopJobsRequest,
     WaitJobsRequest,
     read_query,
+    run_job,
     run_show_jobs,
     run_stop_jobs,
     run_wait_jobs,
 )
-from aiscli.commands.options import CountOption, RefreshOption, YesOption
+from aiscli.commands.options import BucketArgument, CountOption, RefreshOption, YesOption
 from aiscli.context import CliContext
+from aiscli.uri import parse_bucket
 from aiscore.model.units import parse_duration
+from aiscore.model.xaction import XactionKind
 
-__all__ = ["show", "stop", "wait"]
+__all__ = ["cleanup", "lru", "shard_index", "show", "stop", "wait", "warm_up"]
 
 JobsArgument = Annotated[
     list[str] | None,
@@ -27,6 +31,8 @@ JobsArgument = Annotated[
 RegexOption = Annotated[
     str | None, typer.Option("--regex", metavar="REGEX", help="Names of jobs that match it.")
 ]
+
+WaitOption = Annotated[bool, typer.Option("--wait", help="Print `Done.`; commands always wait.")]
 
 
 def show(
@@ -107,3 +113,88 @@ def wait(
         timeout_ns=None if timeout is None else parse_duration(timeout),
     )
     return run_wait_jobs(CliContext.of(ctx), request)
+
+
+def cleanup(
+    ctx: typer.Context,
+    bucket: Annotated[
+        str | None, typer.Argument(metavar="[BUCKET]", help="Accepted; all of it is cleaned up.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Young files without a name, too.")
+    ] = False,
+    wait: WaitOption = False,
+) -> int:
+    """Remove what no name leads to.
+
+    What killed processes and destroyed buckets left; uploads and appends that nobody came back to;
+    files that no object has and that are older than space.dont_cleanup_time of the configuration.
+
+    Examples:
+      ais storage cleanup
+      ais job start cleanup -o json
+    """
+    request = RunJobRequest(
+        kind=XactionKind.CLEANUP,
+        bucket=None if bucket is None else parse_bucket(bucket),
+        force=force,
+        wait=wait,
+    )
+    return run_job(CliContext.of(ctx), request)
+
+
+def lru(
+    ctx: typer.Context,
+    bucket: Annotated[
+        str | None, typer.Argument(metavar="[BUCKET]", help="Only objects of this bucket.")
+    ] = None,
+    buckets: Annotated[str | None, typer.Option("--buckets", metavar="BUCKET", hidden=True)] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Of buckets with lru.enabled off, too; asks.")
+    ] = False,
+    yes: YesOption = False,
+    wait: WaitOption = False,
+) -> int:
+    """Drop what was not used for longest, while disks are too full.
+
+    Of buckets that have a backend and whose lru.enabled is on, when a disk is fuller than
+    space.highwm of the configuration, until it is down to space.lowwm; never what was used within
+    lru.dont_evict_time of its bucket. Objects without a backend stay: each is the only copy.
+
+    Examples:
+      ais job start lru
+      ais job start lru ais://images -o json
+    """
+    named = bucket or buckets
+    where = f"the objects of {named}" if named else "objects of all buckets"
+    request = RunJobRequest(
+        kind=XactionKind.LRU,
+        bucket=None if named is None else parse_bucket(named),
+        force=force,
+        question=f"Drop {where} even where lru.enabled is off?" if force else "",
+        assume_yes=yes,
+        wait=wait,
+    )
+    return run_job(CliContext.of(ctx), request)
+
+
+def warm_up(ctx: typer.Context, bucket: BucketArgument, wait: WaitOption = False) -> int:
+    """Read metadata of a bucket ahead of use.
+
+    Examples:
+      ais job start warm-up-metadata ais://images
+    """
+    request = RunJobRequest(kind=XactionKind.WARM_UP, bucket=parse_bucket(bucket), wait=wait)
+    return run_job(CliContext.of(ctx), request)
+
+
+def shard_index(ctx: typer.Context, bucket: BucketArgument, wait: WaitOption = False) -> int:
+    """Index the shards of a bucket.
+
+    The first read of a file in a shard has to walk the shard's headers, unless they are indexed.
+
+    Examples:
+      ais bucket shard-index build ais://shards
+    """
+    request = RunJobRequest(kind=XactionKind.SHARD_INDEX, bucket=parse_bucket(bucket), wait=wait)
+    return run_job(CliContext.of(ctx), request)

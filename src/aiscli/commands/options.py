@@ -21,6 +21,9 @@ __all__ = [
     "CountOption",
     "DryRunOption",
     "ExcludeOption",
+    "FromContextOption",
+    "FromEndpointOption",
+    "FromTokenOption",
     "IncludeOption",
     "ListOption",
     "ObjectArgument",
@@ -28,6 +31,9 @@ __all__ = [
     "ProgressOption",
     "RefreshOption",
     "TemplateOption",
+    "ToContextOption",
+    "ToEndpointOption",
+    "ToTokenOption",
     "WorkersOption",
     "YesOption",
     "common",
@@ -91,6 +97,24 @@ RefreshOption = Annotated[
 ]
 CountOption = Annotated[
     int | None, typer.Option("--count", metavar="N", help="Print so often; every 5s by default.")
+]
+FromContextOption = Annotated[
+    str, typer.Option("--from-context", metavar="NAME", help="Store of SRC, by its context.")
+]
+FromEndpointOption = Annotated[
+    str, typer.Option("--from-endpoint", metavar="URL", help="Store of SRC, if it is another.")
+]
+FromTokenOption = Annotated[
+    str, typer.Option("--from-token-file", metavar="FILE", help="Token for the store of SRC.")
+]
+ToContextOption = Annotated[
+    str, typer.Option("--to-context", metavar="NAME", help="Store of DST, by its context.")
+]
+ToEndpointOption = Annotated[
+    str, typer.Option("--to-endpoint", metavar="URL", help="Store of DST, if it is another.")
+]
+ToTokenOption = Annotated[
+    str, typer.Option("--to-token-file", metavar="FILE", help="Token for the store of DST.")
 ]
 SUBSTITUTES = {"--output": "--output-format"}
 """Spelling of a common option in a command that has another option of all its names."""

@@ -1,14 +1,14 @@
 """Everything the server answers: which module answers which paths."""
 
 from aiscore.errors import InvalidArgumentError, UnsupportedError
-from aiscore.server import absent, buckets, cluster, daemon, extensions, health, moss, objects
+from aiscore.server import absent, buckets, cluster, daemon, extensions, health, moss, objects, s3
 from aiscore.server.head import HttpRequest
 from aiscore.server.http import Handler, Outcome, Request, ServerContext
 from aiscore.server.router import Router
 
 __all__ = ["build_router"]
 
-_UNSUPPORTED = ("/v1/tokens", "/s3", "/metrics")
+_UNSUPPORTED = ("/v1/tokens", "/metrics")
 _EASY_PROVIDERS = {"ais": "ais", "gs": "gcp", "az": "azure"}
 """First word of an "easy URL" -> provider."""
 
@@ -16,7 +16,7 @@ _EASY_PROVIDERS = {"ais": "ais", "gs": "gcp", "az": "azure"}
 def build_router(context: ServerContext) -> Router:
     """The router of the whole API."""
     router = Router()
-    for module in (objects, moss, buckets, cluster, daemon, health, extensions, absent):
+    for module in (objects, moss, buckets, cluster, daemon, health, extensions, absent, s3):
         module.register(router, context)
     for prefix in _UNSUPPORTED:
         router.add(prefix, {"*": _unsupported})

@@ -16,6 +16,7 @@ from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import CopyOptions
+from aiscore.model.xaction import XactionKind
 from aiscore.server.http import Outcome, Request, Response, ServerContext
 from aiscore.server.jobs import run_job
 from aiscore.server.message import in_pool, read_message
@@ -54,7 +55,6 @@ _NOT_BUILT = {
     Action.ETL_OBJECTS: "transform",
     Action.MAKE_N_COPIES: "mirror",
     Action.EC_ENCODE: "erasure-code",
-    Action.INDEX_SHARD: "index the shards of",
     Action.CREATE_INVENTORY: "make an inventory of",
     Action.DESTROY_INVENTORY: "destroy the inventory of",
     Action.SHOW_INVENTORY: "show the inventory of",
@@ -86,6 +86,7 @@ def register(router: Router, context: ServerContext) -> None:
                     Action.COPY_BUCKET: buckets.copy,
                     Action.COPY_OBJECTS: buckets.copy_objects,
                     Action.PREFETCH_OBJECTS: buckets.refuse_local,
+                    Action.INDEX_SHARD: buckets.index_shards,
                     Action.RECHUNK: buckets.rechunk,
                 }
             ),
@@ -338,6 +339,15 @@ class _Buckets:
 
         def work(announce: Callable[[str], None]) -> None:
             self._store.rechunk_bucket(bucket, options, announce)
+
+        return run_job(work)
+
+    def index_shards(self, request: Request, name: str, message: ActMsg) -> Answer:
+        """Read the headers of all shards."""
+        bucket = bucket_of(name, request.query)
+
+        def work(announce: Callable[[str], None]) -> None:
+            self._store.run_job(XactionKind.SHARD_INDEX, bucket, announce)
 
         return run_job(work)
 

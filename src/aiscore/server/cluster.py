@@ -18,9 +18,10 @@ from aiscore.server.nodes import bmd, node_stats, reset_stats
 from aiscore.server.router import Router
 from aiscore.wire.cluster import mountpath_list
 from aiscore.wire.config import changes_of_query, changes_of_value, encode_config
-from aiscore.wire.jobs import encode_snap, encode_status, filter_of, running_name
+from aiscore.wire.jobs import encode_snap, encode_status, filter_of, force_of, running_name
 from aiscore.wire.messages import ActMsg, decode_action, decode_json
 from aiscore.wire.names import Action, Path, Q, What
+from aiscore.wire.values import query_bool
 
 __all__ = ["register"]
 
@@ -56,9 +57,6 @@ class _Cluster:
             What.REMOTE_AIS: lambda request, body: json_response({"a": None, "ver": 0}),
             What.TARGET_IPS: self._target_ips,
         }
-        self._startable: Mapping[XactionKind, Callable[[BucketRef | None, Announce], None]] = {
-            XactionKind.RECHUNK: self._rechunk,
-        }
 
     @property
     def _identity(self) -> Identity:
@@ -92,7 +90,7 @@ class _Cluster:
         message = decode_action(body)
         match message.action:
             case Action.START:
-                return self._start(message)
+                return self._start(request, message)
             case Action.STOP:
                 return in_pool(self._context, self._stop, message)
             case Action.SET_CONFIG:
@@ -111,17 +109,18 @@ class _Cluster:
 
     # jobs
 
-    def _start(self, message: ActMsg) -> Answer:
+    def _start(self, request: Request, message: ActMsg) -> Answer:
         wanted = filter_of(message.value)
         if wanted.kind is None:
             raise InvalidArgumentError("missing the kind of job to start")
         info = KINDS[wanted.kind]
         if not info.is_startable:
             raise InvalidArgumentError(f"cannot start {info.display}: it has no start command")
-        work = self._startable.get(wanted.kind)
-        if work is None:
-            raise UnsupportedError(f"cannot start {info.display} - operation not supported")
-        return run_job(partial(work, wanted.bucket))
+        if wanted.kind is XactionKind.RECHUNK:
+            return run_job(partial(self._rechunk, wanted.bucket))
+        kind, bucket = wanted.kind, wanted.bucket
+        force = query_bool(request.query, Q.FORCE) or force_of(message.value)
+        return run_job(lambda announce: self._store.run_job(kind, bucket, announce, force=force))
 
     def _rechunk(self, bucket: BucketRef | None, announce: Announce) -> None:
         """Both sizes are the bucket's."""

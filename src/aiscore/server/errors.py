@@ -7,6 +7,7 @@ from aiscore.wire.names import H
 
 __all__ = ["error_response"]
 
+_S3_ROOT = "/s3/"
 _NAME_LENGTH_MAX = 1024
 """Characters of a path that an error repeats; a name may have three times as many bytes."""
 
@@ -21,6 +22,12 @@ def error_response(exc: BaseException, request: Request, node: str = "") -> Resp
         request: to what.
         node: `t[ID]` of who answers.
     """
+    if request.on_error is not None:
+        return request.on_error(exc, request)
+    if request.raw_path.startswith(_S3_ROOT):  # so broken that no handler has seen it
+        from aiscore.server.s3.errors import error_response as s3_error_response
+
+        return s3_error_response(exc, request)
     error = exc
     if not isinstance(error, AisError):
         error = AisError("internal error", hint="see the server's log")

@@ -7,7 +7,7 @@ A client sends the same headers again and again, and only the request line diffe
 remembered by their bytes, and a plain request line above known ones is split here; what is not plain goes to httptools.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ import httptools
 
 from aiscore.errors import InvalidArgumentError
 from aiscore.server.faults import HttpFault
+from aiscore.server.http import Request, Response
 from aiscore.server.settings import ServerSettings
 
 __all__ = ["ClientAddress", "HeadParser", "HttpRequest"]
@@ -26,9 +27,7 @@ _LENGTH_MAX = 2**63 - 1
 _HEX = "0123456789ABCDEFabcdef"
 _BYTE_OF = {(a + b).encode(): bytes([int(a + b, 16)]) for a in _HEX for b in _HEX}
 _VERSIONS = frozenset({"1.1", "1.0"})
-_PLAIN_METHODS = {
-    name.encode(): name for name in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH")
-}
+_PLAIN_METHODS = {name.encode(): name for name in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH")}
 _PLAIN_TARGET = (
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~%?&=+:@,!$'()*;"
 )
@@ -74,6 +73,7 @@ class HttpRequest:
         "is_http_1_0",
         "keep_alive",
         "method",
+        "on_error",
         "target_path",
         "wants_continue",
     )
@@ -98,6 +98,7 @@ class HttpRequest:
         self.is_http_1_0 = False
         self.keep_alive = True
         self.wants_continue = False
+        self.on_error: Callable[[BaseException, Request], Response] | None = None
 
     @property
     def path(self) -> str:
@@ -157,6 +158,11 @@ class HttpRequest:
             return [_text(value) for value in self._repeated[key]]
         value = self._fields.get(key)
         return [] if value is None else [_text(value)]
+
+    def header_names(self, prefix: str) -> list[str]:
+        """The names of the headers that begin with `prefix`, in lower case, each once."""
+        start = prefix.encode()
+        return [name.decode("latin-1") for name in self._fields if name.startswith(start)]
 
     def has_any(self, names: AbstractSet[bytes]) -> bool:
         """True when at least one of these headers is there; names in lower case."""
@@ -276,19 +282,23 @@ class HeadParser:
         if not self._is_complete:
             self._parser = httptools.HttpRequestParser(self)
             raise HttpFault(400, "malformed request: incomplete head")
-        version = parser.get_http_version()
-        request = HttpRequest(
-            parser.get_method().decode("ascii"),
-            _origin(self._target),
-            self._params_max,
-            self._fields,
-            self._repeated,
-        )
         try:
-            self._frame(request, version)
+            request = HttpRequest(
+                parser.get_method().decode("ascii"),
+                _origin(self._target),
+                self._params_max,
+                self._fields,
+                self._repeated,
+            )
+            self._frame(request, parser.get_http_version())
+            is_spent |= request.content_length != 0 or not request.keep_alive
+        except HttpFault:
+            is_spent = True
+            raise
         finally:
-            # A parser that waits for a body, or for the end of the connection, would not take the next head.
-            if is_spent or request.content_length != 0 or not request.keep_alive:
+            # One that waits for a body, or for the end of the connection, would not take the next head, which may be
+            # that of another client.
+            if is_spent:
                 self._parser = httptools.HttpRequestParser(self)
         return request
 
@@ -296,7 +306,6 @@ class HeadParser:
         """Where the body ends, and whether the connection goes on after it."""
         fields = self._fields
         if b"content-length" in fields or b"transfer-encoding" in fields:
-            request.content_length = None  # spends the parser, whatever is wrong with the rest
             request.content_length = self._body_length(version)
         if version not in _VERSIONS:
             request.keep_alive = False

@@ -76,6 +76,9 @@ class Request(Protocol):
         """True when the connection is encrypted."""
         ...
 
+    on_error: "Callable[[BaseException, Request], Response] | None"
+    """How the API that the request turned out to be for tells of errors; None tells as AIStore does."""
+
     def header(self, name: str) -> str | None:
         """A header by lower-case name; repeated ones joined by ", "."""
         ...
@@ -84,13 +87,20 @@ class Request(Protocol):
         """Every value of a header that may repeat."""
         ...
 
+    def header_names(self, prefix: str) -> list[str]:
+        """The names of the headers that begin with `prefix`, in lower case, each once."""
+        ...
+
     def has_any(self, names: AbstractSet[bytes]) -> bool:
         """True when at least one of these headers is there; names in lower case."""
         ...
 
 
 class BlockSource(Protocol):
-    """A body on its way out."""
+    """A body on its way out.
+
+    One that works ahead may have `is_at_hand`: while it is true, `next` does not block and is called on the event loop.
+    """
 
     @property
     def length(self) -> int | None:

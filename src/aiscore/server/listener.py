@@ -8,6 +8,7 @@ from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, TypeVar
 
+from aiscore.errors import AisError
 from aiscore.server.accesslog import AccessLog
 from aiscore.server.faults import fault_response
 from aiscore.server.head import HeadParser, HttpRequest
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 RECEIVE_BUFFER_SIZE = 1 << 20
 """One buffer for all connections of the loop: the body of a large PUT goes from it straight to the file."""
+LOGGED_PATH_MAX = 1_024
 SWEEP_S = 1.0
 SWEEPS_PER_LIMIT = 4
 """A time limit is kept to a quarter of itself, when it is shorter than a few seconds."""
@@ -87,7 +89,17 @@ class Listener:
         future.add_done_callback(then)
 
     def error_response(self, error: BaseException, request: Request) -> Response:
-        """The answer to a request whose handler failed; it must not fail itself."""
+        """The answer to a request whose handler failed; it must not fail itself.
+
+        What is not an error of ours is a defect: the answer tells nothing of it, so the log tells all.
+        """
+        if not isinstance(error, AisError):
+            log.error(
+                "request failed: method=%s path=%s",
+                request.method,
+                request.raw_path[:LOGGED_PATH_MAX],
+                exc_info=error,
+            )
         try:
             return self._error_response(error, request)
         except Exception:

@@ -10,6 +10,7 @@ from aiscore.wire.names import Path, Q
 __all__ = ["Meter"]
 
 _PATHS = (f"{Path.OBJECTS}/".encode(), b"/ais/")
+_APPEND = f"{Q.APPEND_TYPE}="
 _ERROR = 400
 _NAMES = {
     operation: (f"{operation}.n", f"{operation}.ns.total", f"err.{operation}.n")
@@ -40,7 +41,8 @@ class Meter:
         operation = _OPERATIONS.get(request.method)
         if operation is None:
             return
-        if operation == "put" and Q.APPEND_TYPE in request.query:
+        # As sent: a query that cannot be decoded was what the answer is about.
+        if operation == "put" and _APPEND in request.raw_query:
             operation = "append"
         count, total_ns, failed = _NAMES[operation]
         if status >= _ERROR:

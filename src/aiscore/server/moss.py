@@ -107,7 +107,10 @@ class Batches:
             self._open -= 1
             use.add(len(archive.results), sum(result.size for result in archive.results))
 
-        return Response(200, [(H.CONTENT_TYPE, kind)], _ArchiveSource(archive, blocks, end))
+        source = _ArchiveSource(archive, blocks, end)
+        # Here and now, because a hop to the pool for each block costs as much as ten small objects.
+        source.fetch()
+        return Response(200, [(H.CONTENT_TYPE, kind)], source)
 
     def _use_of(self, bucket: BucketRef | None) -> "_Use":
         use = self._uses.get(bucket)
@@ -133,10 +136,29 @@ class _ArchiveSource:
         self._archive = archive
         self._blocks = blocks
         self._end: Callable[[], None] | None = end
+        self._fetched: bytes | memoryview | None = None
+
+    @property
+    def is_at_hand(self) -> bool:
+        """True when `next` gives what is there already, or ends."""
+        return self._fetched is not None or self._archive.is_complete
+
+    def fetch(self) -> None:
+        """Read the first block ahead.
+
+        Raises:
+            AisError: as `next`; the source is to be dropped then.
+        """
+        try:
+            self._fetched = next(self._blocks, None)
+        except BaseException:
+            self._archive.close()
+            raise
 
     def next(self) -> bytes | memoryview | None:
         """The next block, a view of the batch's buffer; None at the end."""
-        return next(self._blocks, None)
+        fetched, self._fetched = self._fetched, None
+        return next(self._blocks, None) if fetched is None else fetched
 
     def close(self) -> None:
         """Give back the buffer and release files; safe to repeat."""

@@ -1,5 +1,6 @@
 """What the one node tells of itself: statistics, status, and the table of buckets."""
 
+from aiscore._version import __version__
 from aiscore.server import facts
 from aiscore.server.http import ServerContext
 from aiscore.server.identity import SMAP_VERSION, identity_of, smap_of
@@ -29,7 +30,7 @@ def node_status(context: ServerContext, url: str, *, is_target: bool) -> dict[st
         "status": "",
         "deployment": "aiscore",
         "ais_version": context.settings.version,
-        "build_time": "",
+        "build_time": f"aiscore-{__version__}",
         "k8s_pod_name": "",
         "cluster": state_info(context, url),
         "sys_info": facts.sysinfo(context, is_target=is_target),

@@ -32,7 +32,7 @@ from aiscore.wire.values import format_http_date, query_int
 if TYPE_CHECKING:
     from aiscore.engine.opened import Glance
 
-__all__ = ["INLINE_SIZE_MAX", "ObjectReads"]
+__all__ = ["HEADS_MAX", "INLINE_SIZE_MAX", "ObjectReads", "encoded"]
 
 INLINE_SIZE_MAX = 256 << 10
 """Bytes of an object that is read on the event loop: 40 µs from the page cache, what a hop to the pool costs."""
@@ -157,7 +157,7 @@ class ObjectReads:
         if found is not None and found[0] is state:
             return found[1]
         props = self._store.props_of(glance)
-        head = _encoded(
+        head = encoded(
             [
                 (H.CONTENT_TYPE, OCTETS_TYPE),
                 *props_headers(props),
@@ -171,7 +171,8 @@ class ObjectReads:
         return head
 
 
-def _encoded(headers: Headers) -> bytes:
+def encoded(headers: Headers) -> bytes:
+    """Header lines as `Response.raw_headers` has them."""
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
         raise ValueError("header with a line end or a NUL")

@@ -1,6 +1,6 @@
 """From a path to its handler: a dictionary of the words that a path begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiscore.errors import NotFoundError
 from aiscore.server.http import Handler, Outcome, Request, Response
@@ -18,6 +18,16 @@ class Router:
         self._routes: dict[str, Mapping[str, Handler]] = {}
         # Prefixes of two words that no longer one begins with: nearly all requests, found at once.
         self._pairs: dict[str, Mapping[str, Handler]] = {}
+        self._rest: Callable[[Request], Outcome | None] | None = None
+        self._first: Callable[[Request], Outcome | None] | None = None
+
+    def add_first(self, handler: Callable[[Request], Outcome | None]) -> None:
+        """Ask `handler` before anything else; None when it leaves the request to the others."""
+        self._first = handler
+
+    def add_rest(self, handler: Callable[[Request], Outcome | None]) -> None:
+        """Ask `handler` about paths that nothing else answers; None when it does not either."""
+        self._rest = handler
 
     def add(self, prefix: str, methods: Mapping[str, Handler]) -> None:
         """Answer `prefix` and everything below it.
@@ -34,7 +44,8 @@ class Router:
         self._pairs = {
             f"/{key}/": route
             for key, route in self._routes.items()
-            if key.count("/") == 1 and not any(other.startswith(f"{key}/") for other in self._routes)
+            if key.count("/") == 1
+            and not any(other.startswith(f"{key}/") for other in self._routes)
         }
 
     @property
@@ -49,6 +60,10 @@ class Router:
             NotFoundError: nothing answers this path.
             AisError: the path cannot be decoded, or the handler refuses.
         """
+        if self._first is not None:
+            outcome = self._first(request)
+            if outcome is not None:
+                return outcome
         path = request.path
         route = self._pairs.get(path[: path.find("/", path.find("/", 1) + 1) + 1])
         if route is not None:
@@ -63,6 +78,10 @@ class Router:
             if route is not None:
                 handler = route.get(request.method) or route.get("*")
                 return _not_allowed(route) if handler is None else handler(request)
+        if self._rest is not None:
+            outcome = self._rest(request)
+            if outcome is not None:
+                return outcome
         raise NotFoundError(f'invalid URL path "{path}": nothing answers it')
 
 

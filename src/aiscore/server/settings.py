@@ -34,6 +34,8 @@ class ServerSettings:
         drain_timeout_s: for requests in flight when the server is told to stop.
         pool_threads: threads for what may block.
         access_log: file of the access log; "-" is standard error; "" writes none.
+        s3_domain: S3 clients may ask for `BUCKET.DOMAIN` instead of `/s3/BUCKET`; several, with commas between.
+        s3_keys: file of the key pairs that S3 requests must be signed with, `ACCESS:SECRET` a line; "" lets anybody in.
     """
 
     home: str
@@ -54,6 +56,8 @@ class ServerSettings:
     drain_timeout_s: float = 30.0
     pool_threads: int = 4
     access_log: str = ""
+    s3_domain: str = ""
+    s3_keys: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

@@ -1,8 +1,8 @@
 """Sends the body of a response that is not at hand: block by block, as fast as the client reads.
 
 The next block is fetched when the transport has nothing left to send: what a source gave last is free by then, and a
-client that stops reading holds one block and no thread. Small bodies are fetched on the event loop, because a hop to
-the pool costs more than they do; the rest in the pool.
+client that stops reading holds one block and no thread. Small bodies, and blocks that a source has at hand, are fetched
+on the event loop, because a hop to the pool costs more than they do; the rest in the pool.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class BodyStream:
     def proceed(self) -> None:
         """Fetch and send until the transport is full or the pool is asked; called again when there is room."""
         while self._owner.can_write and not self._is_fetching and not self._is_closed:
-            if not self._is_inline:
+            if not self._is_inline and not getattr(self._source, "is_at_hand", False):
                 self._ask_pool()
                 return
             block: _Block = None

@@ -4,7 +4,7 @@ A `Transport` is what the CLI, the loader and the Python client call. Every impl
 `aiscore.testing.TransportSuite`: same values, same errors.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -12,18 +12,8 @@ from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchRequest, BatchResult
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.checksum import Checksum
-from aiscore.model.chunks import RechunkOptions, RechunkResult
 from aiscore.model.cluster import ClusterInfo
 from aiscore.model.config import ClusterConfig
-from aiscore.model.multipart import (
-    UPLOADS_PAGE_MAX,
-    CompleteOptions,
-    MultipartUpload,
-    PartInfo,
-    PartOptions,
-    PartRef,
-    UploadOptions,
-)
 from aiscore.model.objects import (
     ArchiveMember,
     ArchiveOptions,
@@ -45,7 +35,14 @@ from aiscore.model.objects import (
 from aiscore.model.props import BucketProps
 from aiscore.model.storage import MountpathInfo, ValidateReport
 from aiscore.model.stream import Body, ByteReader
-from aiscore.model.xaction import XactionFilter, XactionSnap
+from aiscore.model.xaction import XactionFilter, XactionKind, XactionSnap
+from aiscore.transport.uploads import (
+    DEFAULT_COMPLETE,
+    DEFAULT_PART,
+    DEFAULT_RECHUNK,
+    DEFAULT_UPLOAD,
+    UploadTransport,
+)
 
 __all__ = [
     "ALL_XACTIONS",
@@ -72,10 +69,6 @@ DEFAULT_LIST = ListOptions()
 DEFAULT_COPY = CopyOptions()
 DEFAULT_PROMOTE = PromoteOptions()
 DEFAULT_ARCHIVE = ArchiveOptions()
-DEFAULT_UPLOAD = UploadOptions()
-DEFAULT_PART = PartOptions()
-DEFAULT_COMPLETE = CompleteOptions()
-DEFAULT_RECHUNK = RechunkOptions()
 ALL_XACTIONS = XactionFilter()
 
 
@@ -152,7 +145,7 @@ class MemberInput:
     body: Body
 
 
-class Transport(Protocol):
+class Transport(UploadTransport, Protocol):
     """How a caller reaches a store. Every method raises `AisError` subclasses only.
 
     A transport may be shared by threads; what it hands out (readers, streams) belongs to one thread at a time.
@@ -337,151 +330,6 @@ class Transport(Protocol):
         """One page of a listing, in byte order of names."""
         ...
 
-    # multipart upload
-
-    def create_upload(
-        self, bucket: BucketRef, name: str, options: UploadOptions = DEFAULT_UPLOAD
-    ) -> str:
-        """Begin to store an object in parts; the id of the upload, opaque.
-
-        The id is good for every caller of the store, in any process and after a restart. There may be any number of
-        uploads of one name, and the object of that name can be read and written all the while: what is completed, or
-        put, last wins. An upload to which nothing is added for a week is dropped.
-
-        Raises:
-            InvalidArgumentError: custom metadata is malformed or too long.
-        """
-        ...
-
-    def put_part(
-        self,
-        bucket: BucketRef,
-        name: str,
-        upload_id: str,
-        number: int,
-        body: Body,
-        options: PartOptions = DEFAULT_PART,
-    ) -> PartInfo:
-        """Store a part: it counts when this returns, whatever happens to the process then; not at all when it raises.
-
-        Parts come in any order, several at a time, from several processes. A part of a number that is there already
-        replaces it, the last to finish wins. In a bucket with `Fsync-PUT` a part is on disk when this returns.
-
-        Args:
-            bucket: where the upload is.
-            name: the object's name.
-            upload_id: what `create_upload` returned.
-            number: 1 to `PART_NUMBER_MAX`; only `CHUNK_COUNT_MAX` parts make an object, though.
-            body: 1 byte at least, and not more than the bucket's `chunks.max_monolithic_size`. There is no other
-                minimum: that of 5 MiB is S3's.
-            options: size and checksum that the body must have.
-
-        Raises:
-            NotFoundError: there is no such upload, or no such bucket.
-            InvalidArgumentError: number or size is out of bounds, or the size is not as announced.
-            ChecksumMismatchError: the body does not have the checksum that came with it.
-            CapacityExceededError: no space.
-        """
-        ...
-
-    def list_uploads(
-        self,
-        bucket: BucketRef,
-        prefix: str = "",
-        after: tuple[str, str] | None = None,
-        limit: int = UPLOADS_PAGE_MAX,
-    ) -> list[MultipartUpload]:
-        """Uploads that are neither completed nor aborted, by name (as UTF-8 bytes), then by age.
-
-        A chunked PUT that was killed is among them, when the bucket's `chunks.checkpoint_every` made it write down its
-        chunks: they are parts 1 to N, and what follows them can be sent as further parts.
-
-        Args:
-            bucket: where.
-            prefix: only names that start with it.
-            after: name and id of the last one of the page before.
-            limit: entries at most, 1 to `UPLOADS_PAGE_MAX`; when there are as many, there may be more.
-        """
-        ...
-
-    def list_parts(
-        self,
-        bucket: BucketRef,
-        name: str,
-        upload_id: str,
-        after: int = 0,
-        limit: int = UPLOADS_PAGE_MAX,
-    ) -> list[PartInfo]:
-        """Stored parts with numbers greater than `after`, in order; `limit` of them at most.
-
-        Raises:
-            NotFoundError: there is no such upload.
-        """
-        ...
-
-    def complete_upload(
-        self,
-        bucket: BucketRef,
-        name: str,
-        upload_id: str,
-        parts: Sequence[PartRef],
-        options: CompleteOptions = DEFAULT_COMPLETE,
-    ) -> ObjectProps:
-        """Turn parts into the object, whole or not at all; the upload ends with success only.
-
-        Each part becomes a chunk as it is, without a copy. All of them are read and compared with their checksums
-        before the object becomes visible, which takes the time of reading it. Its checksum is of the type that the
-        bucket had when the upload began; its ETag is S3's composite one in an upload with `md5`.
-
-        Args:
-            bucket: where the upload is.
-            name: the object's name.
-            upload_id: what `create_upload` returned.
-            parts: all that were stored, as 1 to N, in any order; with `partial` some of them, in order. A number with
-                the ETag or checksum of the part, or without.
-            options: checksum of the whole, precondition, and `partial`.
-
-        Raises:
-            NotFoundError: there is no such upload: it may have been completed.
-            InvalidArgumentError: the list is empty, too long, has gaps, or does not fit what was stored.
-            ChecksumMismatchError: an ETag or a checksum is not that of what is stored.
-            PreconditionFailedError: the precondition does not hold at commit.
-            CorruptionError: a part is damaged; sent again it can be completed.
-            BusyError: parts are being replaced at the same time.
-        """
-        ...
-
-    def abort_upload(self, bucket: BucketRef, name: str, upload_id: str) -> None:
-        """Drop an upload and its parts. A part that is on its way fails then.
-
-        Raises:
-            NotFoundError: there is no such upload.
-        """
-        ...
-
-    # chunks
-
-    def rechunk_bucket(
-        self, bucket: BucketRef, options: RechunkOptions = DEFAULT_RECHUNK
-    ) -> RechunkResult:
-        """Lay objects out in chunks, or in one piece, as a job.
-
-        Objects of `objsize_limit` bytes and more get chunks of `chunk_size`, others one piece; what is laid out so
-        already is not touched. Each object is rewritten on its own: content, version, checksum, times, custom metadata
-        and ETag stay, it can be read and written throughout, and a write that comes in between wins. A job that is
-        stopped or killed leaves some objects done; the next one goes on from there. Checksums are verified on the
-        way; damaged objects are left as they are.
-
-        A second call with the same options while the job runs waits for it, and returns its result.
-
-        Raises:
-            InvalidArgumentError: a size is out of bounds.
-            BusyError: a job with other options works on the bucket.
-            CorruptionError: objects were damaged (all others are done).
-            XactionAbortedError: somebody stopped the job.
-        """
-        ...
-
     # shards
 
     def list_members(
@@ -607,6 +455,29 @@ class Transport(Protocol):
 
         Raises:
             XactionNotFoundError: no job has this id.
+        """
+        ...
+
+    def run_job(
+        self, kind: XactionKind, bucket: BucketRef | None = None, *, force: bool = False
+    ) -> XactionSnap:
+        """Run a maintenance job to its end, and tell what it did; what is started elsewhere is `rechunk_bucket` etc.
+
+        - `CLEANUP` removes what no name leads to: what killed processes and destroyed buckets left, uploads and appends
+          that nobody came back to, files without a row that are older than `space.dont_cleanup_time`.
+        - `LRU` drops what was not used for longest, of buckets that have a backend and `lru.enabled`, when disks are
+          fuller than `space.highwm`, until they are down to `space.lowwm`. Objects without a backend stay: each is the
+          only copy.
+        - `SHARD_INDEX` reads the headers of all shards of a bucket; `WARM_UP` reads the rows of its objects.
+
+        Args:
+            kind: one of these.
+            bucket: of what is in it only; cleanup takes no notice, the last two need one.
+            force: cleanup removes young files, too; eviction takes no notice of `lru.enabled`.
+
+        Raises:
+            UnsupportedError: the store has no such job.
+            XactionAbortedError: somebody stopped it.
         """
         ...
 

@@ -17,7 +17,7 @@ from aiscore.errors import (
     UnavailableError,
 )
 from aiscore.transport.answer import MESSAGE_MAX
-from aiscore.transport.endpoint import Endpoint
+from aiscore.transport.endpoint import CertificateError, Endpoint
 from aiscore.transport.lean import current_epoch
 from aiscore.transport.redirect import REDIRECTS, REDIRECTS_MAX, next_place
 from aiscore.transport.retry import retry_after
@@ -179,16 +179,37 @@ def _transport_error(exc: "httpx.HTTPError", endpoint: Endpoint) -> TransportErr
 
     reason = str(exc) or type(exc).__name__
     if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        return ConnectError(
-            f"cannot reach {endpoint.url}: {reason}",
-            hint="check that the server runs, and AIS_ENDPOINT or --endpoint",
-        )
+        return _connect_error(exc, endpoint)
     if isinstance(exc, httpx.TimeoutException):
         return TransportTimeoutError(
             f"{endpoint.url} did not answer in time; what was asked may have been done",
             hint="wait longer: set AIS_READ_TIMEOUT (seconds; 0 is no limit)",
         )
     return ProtocolError(f"the connection to {endpoint.url} broke: {reason}")
+
+
+def _connect_error(exc: "httpx.HTTPError", endpoint: Endpoint) -> ConnectError:
+    """What the lean client says of the same failure."""
+    import ssl
+
+    cause: BaseException | None = exc
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return CertificateError(
+            f"the certificate of {endpoint.url} is not trusted: {cause.verify_message}",
+            hint="name its authority with AIS_CLIENT_CA=FILE",
+        )
+    if isinstance(cause, ssl.SSLError):
+        return ConnectError(
+            f"cannot reach {endpoint.url}: the TLS handshake failed ({cause.reason or cause})",
+            hint="check that the server speaks https there",
+        )
+    reason = getattr(cause, "strerror", None) or str(cause or exc) or type(exc).__name__
+    return ConnectError(
+        f"cannot reach {endpoint.url}: {reason}",
+        hint="check that the server runs, and AIS_ENDPOINT or --endpoint",
+    )
 
 
 def _error_of(answer: Answer, method: str, url: str) -> AisError:

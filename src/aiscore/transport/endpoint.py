@@ -77,6 +77,7 @@ class Endpoint:
 
 def _invalid(url: str) -> InvalidArgumentError:
     shown = url if url.isprintable() and len(url) <= 200 else ascii(url[:200])
+    shown = re.sub(r"//[^/]*@", "//***@", shown)  # a password must not end up in a log
     return InvalidArgumentError(
         f'invalid endpoint "{shown}": expected http://HOST:PORT or https://HOST:PORT',
         hint="check AIS_ENDPOINT or --endpoint",

@@ -319,7 +319,7 @@ class Connection:
                 break
             start, end = self._start, self._end
             if end - start >= 5 and not buffer.startswith(b"HTTP/", start):
-                shown = bytes(buffer[start : start + 40])
+                shown = bytes(buffer[start : min(end, start + 40)])
                 raise MalformedAnswerError(
                     f"{self.url} does not speak HTTP: it answers {shown!r}",
                     hint="check host, port and scheme (http or https) of the endpoint",

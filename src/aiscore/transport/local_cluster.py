@@ -10,6 +10,7 @@ __all__ = ["embedded_cluster"]
 
 _ID = "local"
 _DEPLOYMENT = "embedded"
+_BUILD = f"aiscore-{__version__}"
 
 
 def embedded_cluster(mountpaths: Sequence[MountpathInfo]) -> ClusterInfo:
@@ -23,6 +24,7 @@ def embedded_cluster(mountpaths: Sequence[MountpathInfo]) -> ClusterInfo:
         role=NodeRole.PROXY,
         is_primary=True,
         version=__version__,
+        build=_BUILD,
         deployment=_DEPLOYMENT,
     )
     target = NodeInfo(
@@ -30,6 +32,7 @@ def embedded_cluster(mountpaths: Sequence[MountpathInfo]) -> ClusterInfo:
         role=NodeRole.TARGET,
         status=status,
         version=__version__,
+        build=_BUILD,
         deployment=_DEPLOYMENT,
         disk_used=sum(used for used, _ in disks),
         disk_total=sum(total for _, total in disks),

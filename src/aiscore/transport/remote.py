@@ -45,7 +45,7 @@ from aiscore.model.objects import (
 from aiscore.model.props import BucketProps
 from aiscore.model.storage import MountpathInfo, ValidateReport
 from aiscore.model.stream import Body
-from aiscore.model.xaction import XactionFilter, XactionSnap
+from aiscore.model.xaction import XactionFilter, XactionKind, XactionSnap
 from aiscore.transport.base import (
     ALL_XACTIONS,
     DEFAULT_ARCHIVE,
@@ -425,6 +425,12 @@ class RemoteTransport:
     def find_xaction(self, job_id: str) -> XactionSnap:
         """One job."""
         return self._jobs.find(job_id)
+
+    def run_job(
+        self, kind: XactionKind, bucket: BucketRef | None = None, *, force: bool = False
+    ) -> XactionSnap:
+        """Run a maintenance job to its end, and tell what it did."""
+        return self._jobs.run(kind, bucket, self._control, force=force)
 
     def stop_xactions(self, wanted: XactionFilter) -> int:
         """Ask running jobs to stop, wherever they run; how many were asked."""

@@ -277,8 +277,8 @@ def _array(answer: Answer) -> list[object]:
     from aiscore.wire.messages import decode_json
 
     value = decode_json(answer.body)
-    if value is None:
-        return []
+    if value is None and answer.body.strip():
+        return []  # Go's empty list
     if not isinstance(value, list):
         raise ProtocolError("malformed answer: expected a JSON array")
     return value

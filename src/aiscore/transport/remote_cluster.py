@@ -36,7 +36,7 @@ def read_log(session: Session, node: str, severity: str) -> Iterator[bytes]:
     bare = node[2:-1] if node[1:2] == "[" and node.endswith("]") else node
     if bare not in {one.id for one in known}:
         raise NotFoundError(
-            f'no node "{node}"', hint=f"nodes are: {', '.join(one.id for one in known)}"
+            f'no node "{node}"', hint=f"nodes are: {', '.join(one.name for one in known)}"
         )
     query = {Q.WHAT: What.LOG} | ({Q.SEVERITY: severity} if severity else {})
     target = Path.REVERSE_DAEMON + query_text(query)

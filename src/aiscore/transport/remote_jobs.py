@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from aiscore.errors import InvalidArgumentError, ProtocolError, XactionNotFoundError
+from aiscore.model.bucket import BucketRef
 from aiscore.model.xaction import KINDS, XactionFilter, XactionKind, XactionSnap, XactionState
 from aiscore.transport.body import BytesPayload
 from aiscore.transport.control import ControlClient
 from aiscore.transport.session import Answer, Call, Session, query_text
+from aiscore.wire.buckets import bucket_path, bucket_query
 from aiscore.wire.jobs import decode_snaps, decode_status, encode_filter, error_of_snap
 from aiscore.wire.messages import decode_json, encode_action, encode_json
 from aiscore.wire.names import JSON_TYPE, Action, H, Path, Q, What
@@ -25,8 +27,10 @@ UNKNOWN_MAX_S = 10.0
 
 _TABLED = frozenset(
     {
+        XactionKind.CLEANUP,
         XactionKind.COPY_BUCKET,
         XactionKind.DELETE_OBJECTS,
+        XactionKind.LRU,
         XactionKind.PROMOTE,
         XactionKind.RECHUNK,
         XactionKind.RENAME_BUCKET,
@@ -85,6 +89,24 @@ class Jobs:
             )
             control.call("PUT", Path.CLUSTER, body)
         return len(running)
+
+    def run(
+        self, kind: XactionKind, bucket: BucketRef | None, control: ControlClient, *, force: bool
+    ) -> XactionSnap:
+        """Start a job, and wait for it."""
+        value = encode_filter(XactionFilter(kind=kind, bucket=bucket))
+        args: dict[str, object] = {"Kind": kind.value, "Force": force}
+        if "bck" in value:
+            args["Bck"] = value["bck"]
+        query = {Q.FORCE: Q.TRUE} if force else {}
+        if kind is XactionKind.SHARD_INDEX and bucket is not None:
+            target = bucket_path(bucket) + query_text(bucket_query(bucket))
+            answer = control.call("POST", target, encode_action(Action.INDEX_SHARD, "", None))
+        else:
+            target = Path.CLUSTER + query_text(query)
+            answer = control.call("PUT", target, encode_action(Action.START, "", args))
+        snap = self.wait(kind, answer)
+        return XactionSnap(id="", kind=kind, state=XactionState.FINISHED) if snap is None else snap
 
     def wait(self, kind: XactionKind, answer: Answer) -> XactionSnap | None:
         """Wait until the jobs that an answer names have ended; what they did together.

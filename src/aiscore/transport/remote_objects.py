@@ -147,6 +147,9 @@ class RemoteObjects:
         self, response: Response, bucket: BucketRef, name: str, payload: Payload
     ) -> ObjectProps:
         """Properties of what was just written; AIStore's answer does not tell the size."""
+        if not any(header.startswith("ais-") for header in response.headers):
+            # Any web server may say 200 to a PUT; nothing tells that this one has stored it.
+            raise ProtocolError(f"{response.url} answers a PUT as AIStore does not")
         props = props_from_headers(name, response.headers.get, response.header_all)
         if response.header(H.SIZE) is not None:
             return props

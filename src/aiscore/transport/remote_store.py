@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiscore.errors import (
     AccessDeniedError,
@@ -74,12 +75,21 @@ class RemoteStore:
     # disks
 
     def mountpaths(self) -> list[MountpathInfo]:
-        """See `Transport.mountpaths`; a cluster of AIStore tells paths and states, without counts of pieces."""
+        """See `Transport.mountpaths`; a cluster of AIStore does not count pieces."""
         if "mountpaths" in self.extensions:
             from aiscore.wire.cluster import decode_mountpaths
 
             return decode_mountpaths(self._read(Path.MOUNTPATH_INFO).body)
-        return [info for node in self._targets() for info in self._mountpaths_of(node)]
+        from aiscore.model.cluster import NodeRole
+        from aiscore.transport.remote_cluster import read_cluster
+
+        found = []
+        for node in read_cluster(self._session).of(NodeRole.TARGET):
+            filled = {info.path: info for info in node.mountpaths}
+            for info in self._mountpaths_of(node.id):
+                known = filled.get(info.path, info)
+                found.append(replace(known, state=info.state))
+        return found
 
     def change_mountpath(self, method: str, action: str, path: str) -> None:
         """Attach, detach, enable or disable a disk of the only target, or of the target that has it.

@@ -212,10 +212,15 @@ class RemoteUploads:
         attempts = self._session.attempts()
         try:
             self._session.open(Call("DELETE", target, (_JSON,), payload), attempts).close()
-        except NotFoundError:
+        except NotFoundError as exc:
             # After a try whose answer was lost this is its success.
-            if not attempts.failures:
-                raise
+            if attempts.failures:
+                return
+            if isinstance(
+                exc, ObjectNotFoundError
+            ):  # AIStore's text of a file reads as one about the object
+                raise NotFoundError(f"{_what(bucket, name, upload_id)} does not exist") from exc
+            raise
 
     # rechunk
 
@@ -365,13 +370,13 @@ class _Expected(NamedTuple):
     """What an upload will have become, if it has.
 
     Attributes:
-        count: parts.
+        part_count: how many parts.
         size: bytes of them; None when unknown.
         since_ns: when the last of them was stored, by the server's clock; 0 when unknown.
         previous: the object before, where the server cannot tell about the upload.
     """
 
-    count: int
+    part_count: int
     size: int | None
     since_ns: int
     previous: ObjectProps | None
@@ -381,7 +386,7 @@ class _Expected(NamedTuple):
         if self.size != props.size or props.mtime_ns < self.since_ns:
             return False
         if self.since_ns:
-            return props.chunk_count == self.count
+            return props.chunk_count == self.part_count
         return self.previous is None or self.previous.version != props.version
 
 

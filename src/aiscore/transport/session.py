@@ -213,7 +213,8 @@ class Session:
                 return response
             self._redirects = self.has_answered = True
             location = response.header(H.LOCATION)
-            response.close()
+            # Read, not dropped: AIStore's redirects have a short body, and a connection with bytes left is lost.
+            _read_some(response)
             seen.append((endpoint, target))
             endpoint, target = next_place(endpoint, location)
             if (endpoint, target) in seen or len(seen) > REDIRECTS_MAX:

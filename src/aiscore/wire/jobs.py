@@ -23,6 +23,7 @@ __all__ = [
     "encode_status",
     "error_of_snap",
     "filter_of",
+    "force_of",
     "running_name",
 ]
 
@@ -200,6 +201,13 @@ def filter_of(raw: bytes | memoryview) -> XactionFilter:
         bucket=_bucket_in(fields),
         only_running=running,
     )
+
+
+def force_of(raw: bytes | memoryview) -> bool:
+    """The `Force` of an ArgsMsg that `filter_of` has read."""
+    value = decode_json(raw)
+    fields = value if isinstance(value, dict) else {}
+    return any(str(key).lower() == "force" and item is True for key, item in fields.items())
 
 
 def running_name(snap: XactionSnap) -> str:

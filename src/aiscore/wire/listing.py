@@ -186,7 +186,7 @@ def decode_request(value: bytes | msgspec.Raw, *, is_extended: bool = False) -> 
 def _fields(value: bytes | msgspec.Raw) -> dict[str, Any]:
     try:
         raw: object = msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidArgumentError(f"invalid list message: {exc}") from exc
     if raw is None:
         return {}

@@ -85,6 +85,7 @@ def decode_status(node: NodeInfo, body: bytes) -> NodeInfo:
         status=str(found.get("status") or node.status),
         alerts=alerts_of(counters.get(_STATE_FLAGS, HEALTHY)),
         version=str(found.get("ais_version", "")).rstrip("."),
+        build=str(found.get("build_time", "")),
         deployment=str(found.get("deployment", "")),
         uptime_ns=counters.get(_UPTIME, 0),
         memory_used=_integer(system.get("mem_used")),

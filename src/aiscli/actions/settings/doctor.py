@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import unquote, urlsplit
 
-from aiscli.connection import expiry, read_connection, read_token, token_source
+from aiscli.connection import TWO_TOKENS, expiry, read_connection, read_token, token_source
 from aiscli.context import CliContext
 from aiscli.exitcodes import ExitCode
 from aiscli.output import Column
@@ -20,8 +21,10 @@ from aiscore.errors import AisError
 from aiscore.model.storage import MountpathState
 from aiscore.transport import default_home
 
-__all__ = ["Finding", "Verdict", "find_ais", "run_doctor"]
+__all__ = ["AISTORE_VERSION", "Finding", "Verdict", "compare_versions", "find_ais", "run_doctor"]
 
+AISTORE_VERSION = "4.1"
+"""Level of AIStore's API that this client speaks."""
 _OPEN_FILES_MIN = 1024
 _FREE_PERCENT_MIN = 5
 _CLOCK_SKEW_MAX_S = 60
@@ -183,7 +186,57 @@ def _network(context: CliContext) -> Iterator[Finding]:
             Verdict.WRONG,
             "set the clocks: tokens and listings depend on them",
         )
+    yield from _nodes(context)
     yield from _mountpaths(context)
+
+
+def _nodes(context: CliContext) -> Iterator[Finding]:
+    """What the store is, whether this program fits it, and which of its nodes need attention."""
+    try:
+        found = context.transport.cluster_info()
+    except AisError as error:
+        hint = error.hint or "is it AIStore, or: ais serve?"
+        yield Finding("server", error.message, Verdict.WRONG, hint)
+        return
+    versions = sorted({node.version for node in found.nodes if node.version})
+    builds = sorted({node.build for node in found.nodes if node.build})
+    told = f"AIStore {', '.join(versions) or 'of unknown version'}"
+    detail = f"{told} ({', '.join(builds)})" if builds else told
+    wrong = [text for version in versions if (text := compare_versions(version))]
+    if wrong:
+        yield Finding("server", f"{detail}: {wrong[0]}", Verdict.WARNING, "update one of the two")
+    else:
+        yield Finding("server", f"{detail}: fits this client ({AISTORE_VERSION})")
+    ours = f"aiscore-{__version__}"
+    if any(build.startswith("aiscore-") and build != ours for build in builds):
+        yield Finding(
+            "server",
+            f"it runs {', '.join(builds)}, this client is {ours}",
+            Verdict.WARNING,
+            "use the same version on both sides",
+        )
+    for node in found.nodes:
+        if not node.is_online or node.alerts:
+            what = ", ".join([node.status, *node.alerts])
+            hint = "see: ais show cluster"
+            yield Finding("node", f"{node.name}: {what}", Verdict.WARNING, hint)
+
+
+def compare_versions(server: str) -> str:
+    """What speaks against a server of this version; "" for nothing.
+
+    Minor versions of AIStore fit their neighbours, mostly.
+    """
+    numbers = re.match(r"(\d+)\.(\d+)", server)
+    if numbers is None:
+        return f'the version "{server}" of the server is not known'
+    major, minor = map(int, numbers.groups())
+    own_major, own_minor = map(int, AISTORE_VERSION.split("."))
+    if major != own_major or abs(minor - own_minor) > 1:
+        return f"not compatible with this client ({AISTORE_VERSION})"
+    if minor != own_minor:
+        return f"may not be fully compatible with this client ({AISTORE_VERSION})"
+    return ""
 
 
 def _token(context: CliContext) -> Iterator[Finding]:
@@ -192,6 +245,8 @@ def _token(context: CliContext) -> Iterator[Finding]:
     if source.origin == "default":
         return
     where = source.value or source.origin
+    if context.settings.token.value and context.settings.token_file.value:
+        yield Finding("token", TWO_TOKENS, Verdict.WARNING, "unset one of them")
     try:
         expires = expiry(read_token(context.settings))
     except AisError as error:
@@ -242,7 +297,7 @@ def _mountpaths(context: CliContext) -> Iterator[Finding]:
             verdict, hint = Verdict.WRONG, "mount the disk, or see: ais storage mountpath --help"
         elif info.state is not MountpathState.ENABLED:
             verdict, hint = Verdict.WARNING, "see: ais storage mountpath --help"
-        elif percent < _FREE_PERCENT_MIN:
+        elif info.disk_total and percent < _FREE_PERCENT_MIN:
             verdict, hint = Verdict.WRONG, "delete objects, or attach another mountpath"
         yield Finding("mountpath", detail, verdict, hint)
 

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from aiscli.actions.between.ferry import Ferry
+from aiscli.actions.between.pick import End
 from aiscli.actions.sync.plan import MARK, Step
 from aiscli.actions.sync.tree import MTIME_KEY
 from aiscli.actions.transfers.localfile import confine
@@ -20,6 +22,7 @@ from aiscore.model.checksum import ChecksumType
 from aiscore.model.objects import GetOptions, Precondition
 
 if TYPE_CHECKING:
+    from aiscli.actions.between.stores import Stores
     from aiscore.model.bucket import BucketRef
     from aiscore.transport.base import ObjectReader, Transport
 
@@ -109,7 +112,7 @@ class Route(Protocol):
 
 
 def make_route(
-    transport: Transport,
+    stores: Stores,
     source: BucketSide | DirectorySide,
     target: BucketSide | DirectorySide,
     pace: Pace,
@@ -117,10 +120,10 @@ def make_route(
     """The way between two sides, of which one at least is a bucket."""
     if isinstance(target, DirectorySide):
         assert isinstance(source, BucketSide)
-        return _Down(transport, source, target, pace)
+        return _Down(stores.source, source, target, pace)
     if isinstance(source, DirectorySide):
-        return _Up(transport, source, target, pace)
-    return _Across(transport, source, target)
+        return _Up(stores.target, source, target, pace)
+    return _Across(stores, source, target, pace)
 
 
 class _ToBucket:
@@ -175,18 +178,17 @@ class _Up(_ToBucket):
 
 
 class _Across(_ToBucket):
-    """A bucket to a bucket, within the store."""
+    """A bucket to a bucket, within a store or of another."""
 
-    def __init__(self, transport: Transport, source: BucketSide, target: BucketSide) -> None:
-        super().__init__(transport, target)
+    def __init__(self, stores: Stores, source: BucketSide, target: BucketSide, pace: Pace) -> None:
+        super().__init__(stores.target, target)
         self._source = source
+        ends = (End(stores.source, source.bucket), End(stores.target, target.bucket))
+        self._ferry = Ferry(*ends, pace.check)
 
     def copy(self, step: Step) -> None:
         """Copy an object."""
-        source, target = self._source, self._target
-        self._transport.copy(
-            source.bucket, source.prefix + step.name, target.bucket, target.prefix + step.name
-        )
+        self._ferry.copy(self._source.prefix + step.name, self._target.prefix + step.name)
 
     def mark(self, step: Step) -> None:
         """Nothing: checksums tell."""

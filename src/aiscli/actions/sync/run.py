@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from aiscli.actions.between.stores import HERE, Place, Stores, open_stores
 from aiscli.actions.buckets import DRY_RUN
 from aiscli.actions.sync.apply import Attempt, BucketSide, DirectorySide, Route, make_route
 from aiscli.actions.sync.plan import (
@@ -70,6 +71,8 @@ class SyncRequest:
         dry_run: show the plan, change nothing.
         assume_yes: delete without asking.
         show_progress: on a terminal.
+        from_place: the store of a source that is a bucket.
+        to_place: the store of a target that is a bucket.
     """
 
     source: Side
@@ -83,6 +86,8 @@ class SyncRequest:
     dry_run: bool = False
     assume_yes: bool = False
     show_progress: bool = False
+    from_place: Place = HERE
+    to_place: Place = HERE
 
     def __post_init__(self) -> None:
         source, target = self.source, self.target
@@ -91,7 +96,14 @@ class SyncRequest:
                 "one of the two must be a bucket",
                 hint=f"write a bucket as ais://NAME: is it ais://{target.root}?",
             )
-        if isinstance(source, BucketSide) and isinstance(target, BucketSide):
+        for side, place in ((source, self.from_place), (target, self.to_place)):
+            if place.is_given and isinstance(side, DirectorySide):
+                raise InvalidArgumentError(
+                    f'{place.flag}-context and {place.flag}-endpoint are for a bucket, "{side.root}" is a '
+                    "directory"
+                )
+        is_one_store = not (self.from_place.is_given or self.to_place.is_given)
+        if is_one_store and isinstance(source, BucketSide) and isinstance(target, BucketSide):
             overlap = source.prefix.startswith(target.prefix) or target.prefix.startswith(
                 source.prefix
             )
@@ -120,9 +132,10 @@ def parse_side(text: str) -> Side:
 
 def run_sync(context: CliContext, request: SyncRequest) -> ExitCode:
     """Plan, ask, copy, delete."""
-    _check_sides(context, request)
+    stores = open_stores(context, request.from_place, request.to_place)
+    _check_sides(stores, request)
     with Plan() as plan:
-        trees = _fill(context, request, plan)
+        trees = _fill(stores, request, plan)
         _warn(context, trees)
         if request.delete and not plan.sources and plan.counts[DELETE]:
             raise InvalidArgumentError(
@@ -139,13 +152,13 @@ def run_sync(context: CliContext, request: SyncRequest) -> ExitCode:
             return ExitCode.OK
         if isinstance(request.target, DirectorySide):
             clean_work_files(trees[-1].work_files)
-        return _Run(context, request, plan).run()
+        return _Run(context, stores, request, plan).run()
 
 
-def _check_sides(context: CliContext, request: SyncRequest) -> None:
-    for side in (request.source, request.target):
+def _check_sides(stores: Stores, request: SyncRequest) -> None:
+    for side, transport in ((request.source, stores.source), (request.target, stores.target)):
         if isinstance(side, BucketSide):
-            context.transport.head_bucket(side.bucket)
+            transport.head_bucket(side.bucket)
     source, target = request.source, request.target
     if isinstance(source, DirectorySide):
         os.stat(source.root)
@@ -161,9 +174,9 @@ def _check_sides(context: CliContext, request: SyncRequest) -> None:
         raise InvalidArgumentError(f'"{target.root}" is not a directory')
 
 
-def _fill(context: CliContext, request: SyncRequest, plan: Plan) -> list[Tree]:
+def _fill(stores: Stores, request: SyncRequest, plan: Plan) -> list[Tree]:
     """Build the plan; the directories that took part."""
-    transport, source, target = context.transport, request.source, request.target
+    source, target = request.source, request.target
     trees: list[Tree] = []
     sides = []
     for side, other in ((source, target), (target, source)):
@@ -172,14 +185,15 @@ def _fill(context: CliContext, request: SyncRequest, plan: Plan) -> list[Tree]:
             sides.append(trees[-1].items())
         else:
             recorded_only = side is target and isinstance(other, DirectorySide)
+            transport = stores.source if side is source else stores.target
             found = iter_objects(transport, side.bucket, side.prefix, recorded_only=recorded_only)
             sides.append(found)
 
     def read_both(name: str) -> bool:
         assert isinstance(source, BucketSide)
         assert isinstance(target, BucketSide)
-        one = digest_of(transport, source.bucket, source.prefix + name)
-        return one == digest_of(transport, target.bucket, target.prefix + name)
+        one = digest_of(stores.source, source.bucket, source.prefix + name)
+        return one == digest_of(stores.target, target.bucket, target.prefix + name)
 
     rules = Rules(
         names=request.names,
@@ -285,16 +299,16 @@ class _Attempts:
 class _Run:
     """One sync that changes things."""
 
-    def __init__(self, context: CliContext, request: SyncRequest, plan: Plan) -> None:
+    def __init__(
+        self, context: CliContext, stores: Stores, request: SyncRequest, plan: Plan
+    ) -> None:
         self._context = context
         self._request = request
         self._plan = plan
         self._pace = Pace()
         self._make = _Attempts(request)
-        self._workers = Workers(request.workers, context.transport)
-        self._route: Route = make_route(
-            context.transport, request.source, request.target, self._pace
-        )
+        self._workers = Workers(request.workers, stores.farther)
+        self._route: Route = make_route(stores, request.source, request.target, self._pace)
         self._tally = Tally()
         self._deleted = 0
         self._withheld = 0

@@ -16,6 +16,7 @@ from aiscore.errors import (
     AisError,
     BucketNotFoundError,
     CapacityExceededError,
+    ProtocolError,
     TransportError,
 )
 
@@ -188,6 +189,8 @@ def is_fatal(error: AisError | OSError) -> bool:
     """True when the next item would fare no better."""
     if isinstance(error, OSError):
         return error.errno in _FATAL_ERRNO
+    if isinstance(error, ProtocolError):
+        return False  # what one name provokes; if the server is gone, the next one finds it so
     fatal = (BucketNotFoundError, TransportError, CapacityExceededError, AccessDeniedError)
     return isinstance(error, fatal)
 
