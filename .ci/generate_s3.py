@@ -16,6 +16,7 @@ cluster feature `S3-API-via-Root` the API is at `/` as well, and with the server
 may ask for `BUCKET.DOMAIN` (virtual-host style). There is never a redirect. Without the setting `s3_keys` any key and
 secret will do.
 
+At `/` the paths of AIStore's own API come first: a bucket with a name like `v1`, `s3` or `ais` is reached below `/s3`.
 Buckets are those of `ais://` in the global namespace. What S3 clients write AIStore's read, and the reverse.
 
 ## Operations
@@ -32,16 +33,27 @@ So are headers that ask for encryption, object lock, website redirects, grants, 
 - **Keys** have up to 1,024 bytes. A key may end with a slash: `a/` is the object `a/` followed by U+0001 for AIStore's
   clients. A component `.` or `..`, a slash or `~/` at the start, and a NUL are answered 400 `InvalidArgument`, and
   nothing is stored. `a//b` is a key, and so are `a` and `a/b` at the same time.
-- **ETags** are the MD5 of what was put, or S3's composite `MD5-N` of an upload in parts; a copy has its source's. What AIStore's clients wrote has one that is no MD5, and ends with `-1`, unless the bucket's checksum is `md5`.
-- **Metadata**: `x-amz-meta-color: blue` is the custom metadata `color=blue`, both ways. `Content-Type`, `Cache-Control`,
-  `Content-Disposition`, `Content-Encoding`, `Content-Language` and `Expires` are kept as they are; tags are in
-  `S3-Tagging`, checksums in `S3-Checksum`. All of it has up to 1,792 bytes (400 `MetadataTooLarge`).
+- **ETags** are the MD5 of what was put, or S3's composite `MD5-N` of an upload in parts; a copy has its source's. What
+  AIStore's clients wrote has one that is no MD5, and ends with `-1`, unless the bucket's checksum is `md5`.
+- **Metadata**: `x-amz-meta-color: blue` is the custom metadata `color=blue`, both ways. `Content-Type`,
+  `Cache-Control`, `Content-Disposition`, `Content-Encoding`, `Content-Language` and `Expires` are kept as they are;
+  tags are in `S3-Tagging`, checksums in `S3-Checksum`. All of it has up to 1,792 bytes (400 `MetadataTooLarge`).
 - **Ranges**: one; several, or one that is malformed, gives the whole, as with S3. One that starts behind the end: 416.
 - **Conditions** of writes are checked at commit: `If-None-Match: *`, and `If-Match` with one ETag; others are refused.
+  `If-Match` of a key that is not there is 412.
 - **Versions** are not kept: a `versionId` other than `null` is answered 404 `NoSuchVersion`.
 - **Uploads in parts**: every part but the last has 5 MiB at least, and there are 9,999 parts at most. To complete one
   reads all of it once more and compares it with its checksums; a second time with the same parts is answered like the
   first. An upload to which nothing is added for a week is dropped.
+- **Signatures**: with `s3_keys`, a file of `ACCESS:SECRET` lines that is read when the server starts, every request
+  must be signed with version 4: in a header, in a link (a week at most), in the chunks of a body, or in a browser's
+  form. Links and forms of version 2 are verified as well, because botocore still makes them. Clocks may differ by
+  15 minutes. Key pairs guard S3's API only, and all have the same rights.
+- **Integrity**: `Content-MD5`, the SHA-256 of the payload, and one checksum (CRC32, CRC32C, CRC64NVME, SHA1,
+  SHA256), in a header or in the trailer of `aws-chunked`, are compared before anything is stored. A checksum that
+  was sent is kept and given back with `x-amz-checksum-mode: ENABLED`; of an upload in parts it is computed from the
+  parts as they are on disk (`FULL_OBJECT` or `COMPOSITE`), and ListParts does not tell of it. Other content does
+  not inherit it.
 - **Bodies** of XML have up to 4 MiB; a document type declaration is refused.
 """
 

@@ -5,9 +5,11 @@ its DAV module, which writes a file and renames it over the old one. Both sides 
 and write no access log. CPU is what the server's processes used, p99 is wrk's.
 
     python bench/serve.py [--rounds 5] [--seconds 2] [--only get-10k,put-1m,batch]
-    python bench/serve.py --peer http://127.0.0.1:51081 --peer-pids 4711 [--peer-query pid=P&utm=U]
+    python bench/serve.py --peer http://127.0.0.1:51081 --peer-pids 4711 [--peer-query pid=P&utm=U] [--peer-admin URL]
 
-The peer must have no bucket `bench-serve`; it is made there and destroyed. Debian: apt install wrk nginx-light.
+The peer must have no bucket `bench-serve`; it is made there and destroyed. Of an AIStore cluster the peer is a target,
+and `--peer-admin` a proxy: it makes the bucket, and sends GetBatch on to the target, as it does for every client.
+Debian: apt install wrk nginx-light.
 """
 
 import argparse
@@ -64,10 +66,16 @@ class Server:
     query: str = ""
     process: "subprocess.Popen[str] | None" = None
     peak: int = 0
+    admin: str = ""
 
     def target(self, name: str, *, is_put: bool = False) -> str:
         query = f"?{self.query}" if self.query and is_put else ""
         return f"{self.path}/{name}{query}"
+
+    @property
+    def admin_url(self) -> str:
+        """Where buckets are made, and batches asked for."""
+        return self.admin or self.url
 
     def processes(self) -> list[psutil.Process]:
         found = [psutil.Process(pid) for pid in self.pids]
@@ -76,7 +84,7 @@ class Server:
     def cpu_s(self) -> float:
         times = [process.cpu_times() for process in self.processes()]
         self.peak = max(self.peak, sum(p.memory_info().rss for p in self.processes()))
-        return sum(t.user + t.system for t in times)
+        return float(sum(t.user + t.system for t in times))
 
 
 @dataclass
@@ -96,6 +104,7 @@ def main() -> None:
     parser.add_argument("--peer", default="", help="URL of another server of AIStore's API")
     parser.add_argument("--peer-pids", default="", help="its processes, comma separated")
     parser.add_argument("--peer-query", default="", help="what its PUT needs in the query")
+    parser.add_argument("--peer-admin", default="", help="URL that makes its buckets, if another")
     options = parser.parse_args()
     for tool in ("wrk", "nginx", "taskset"):
         if shutil.which(tool) is None:
@@ -111,7 +120,16 @@ def main() -> None:
             if options.peer:
                 pids = [int(pid) for pid in options.peer_pids.split(",")]
                 path = f"/v1/objects/{BUCKET}"
-                servers.append(Server("peer", options.peer, pids, path, options.peer_query))
+                servers.append(
+                    Server(
+                        "peer",
+                        options.peer,
+                        pids,
+                        path,
+                        options.peer_query,
+                        admin=options.peer_admin,
+                    )
+                )
             for server in servers:
                 if server is not nginx:
                     call(server, "POST", f"/v1/buckets/{BUCKET}", {"action": "create-bck"})
@@ -129,7 +147,11 @@ def main() -> None:
 
 
 def run_all(
-    servers: list[Server], directory: str, options: "object", only: set[str], connections: list[int]
+    servers: list[Server],
+    directory: str,
+    options: argparse.Namespace,
+    only: set[str],
+    connections: list[int],
 ) -> list[dict[str, object]]:
     goals: list[dict[str, object]] = []
     for test, size, count in GETS:
@@ -175,9 +197,9 @@ def run(
     print(
         f"  {'':10} {'req/s min':>10} {'median':>10} {'max':>10} {'cpu us/req':>11} {'p99 ms':>9}"
     )
-    for name, f in figures.items():
+    for server_name, f in figures.items():
         print(
-            f"  {name:10} {min(f.rate):10.0f} {statistics.median(f.rate):10.0f} {max(f.rate):10.0f} "
+            f"  {server_name:10} {min(f.rate):10.0f} {statistics.median(f.rate):10.0f} {max(f.rate):10.0f} "
             f"{statistics.median(f.cpu_us):11.1f} {statistics.median(f.p99_ms):9.2f}"
         )
     ours = figures["ours"]
@@ -286,11 +308,11 @@ def batches(servers: list[Server], options: argparse.Namespace) -> list[dict[str
     goals.append(
         goal("GetBatch over single GETs, time", ratios(ours, singles_of), 10, at_most=False)
     )
-    cpu = [a / b for a, b in zip(ours.cpu_us, singles_of.cpu_us, strict=True)]
+    shares = [a / b for a, b in zip(ours.cpu_us, singles_of.cpu_us, strict=True)]
     goals.append(
         goal(
             "GetBatch over single GETs, CPU",
-            (min(cpu), statistics.median(cpu), max(cpu)),
+            (min(shares), statistics.median(shares), max(shares)),
             0.5,
             at_most=True,
         )
@@ -313,27 +335,54 @@ def batches(servers: list[Server], options: argparse.Namespace) -> list[dict[str
 
 def sequential(server: Server, requests: list[bytes], seconds: float) -> tuple[float, float]:
     """Send the requests one after another on one connection, again and again: sets a second, CPU us a set."""
-    address = urlsplit(server.url)
     buffer = memoryview(bytearray(4 * MIB))
-    with socket.create_connection((address.hostname, address.port or 80)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    is_batch = b"/moss" in requests[0]
+    first = server.admin_url if is_batch else server.url
+    with connect(first) as connection, connect(server.url) as target:
         before, started, sets = server.cpu_s(), time.perf_counter(), 0
         while time.perf_counter() - started < seconds:
             for request in requests:
                 connection.sendall(request)
-                read_answer(connection, buffer)
+                location = read_answer(connection, buffer)
+                if location:
+                    target.sendall(redirected(request, location))
+                    read_answer(target, buffer)
             sets += 1
         elapsed = time.perf_counter() - started
         return sets / elapsed, (server.cpu_s() - before) * 1e6 / sets
 
 
-def read_answer(connection: socket.socket, buffer: memoryview) -> None:
-    """Read one answer to its end and drop it."""
+def connect(url: str) -> socket.socket:
+    address = urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port or 80))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def redirected(request: bytes, location: str) -> bytes:
+    """The same request to where a proxy sends it."""
+    address = urlsplit(location)
+    _, _, rest = request.partition(b"\r\n")
+    return f"GET {address.path}?{address.query} HTTP/1.1\r\n".encode() + rest
+
+
+def read_answer(connection: socket.socket, buffer: memoryview) -> str:
+    """Read one answer to its end and drop it; where it redirects to, if it does."""
     filled = 0
     while (end := bytes(buffer[:filled]).find(b"\r\n\r\n")) < 0:
         filled += connection.recv_into(buffer[filled:])
-    head = bytes(buffer[:end]).lower()
-    assert b" 200 " in head.split(b"\r\n", 1)[0], head
+    raw = bytes(buffer[:end])
+    head = raw.lower()
+    status = head.split(b"\r\n", 1)[0]
+    assert b" 200 " in status or b" 307 " in status, head
+    found = re.search(rb"(?i)\r\nlocation: ([^\r]+)", raw)
+    read_rest(connection, buffer, head, end, filled)
+    return found[1].decode() if found is not None else ""
+
+
+def read_rest(
+    connection: socket.socket, buffer: memoryview, head: bytes, end: int, filled: int
+) -> None:
     length = re.search(rb"content-length: (\d+)", head)
     if length is not None:
         left = int(length[1]) - (filled - end - 4)
@@ -352,9 +401,8 @@ def get_bytes(server: Server, path: str) -> bytes:
 
 def batch_bytes(server: Server, entries: list[dict[str, str]]) -> bytes:
     body = json.dumps({"in": entries, "mime": ".tar", "coer": False, "strm": True}).encode()
-    path, query = "/v1/ml/moss", f"?{server.query}" if server.query else ""
     head = (
-        f"GET {path}/{BUCKET}{query} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
+        f"GET /v1/ml/moss/{BUCKET} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -372,7 +420,7 @@ def fill(server: Server, test: str, size: int, count: int) -> None:
 
 def call(server: Server, method: str, path: str, message: dict[str, object]) -> None:
     request = urllib.request.Request(
-        f"{server.url}{path}?provider=ais",
+        f"{server.admin_url}{path}?provider=ais",
         data=json.dumps(message).encode(),
         method=method,
         headers={"Content-Type": "application/json"},

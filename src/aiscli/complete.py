@@ -48,6 +48,11 @@ _CLI_NAMES = frozenset(
         "config:context_use",
     }
 )
+_STORES = frozenset(
+    f"--{side}{kind}" for side in ("", "from-", "to-") for kind in ("endpoint", "context")
+)
+"""Options that name a store."""
+_SEVERITIES = ("info", "warning", "error")
 _SHELLS = ("bash", "fish", "zsh")
 _BOOLEANS = ("true", "false")
 
@@ -61,6 +66,7 @@ class Candidate(NamedTuple):
 
 def run_complete(args: Sequence[str], context: CliContext) -> int:
     """Print the candidates; 0 whatever happens."""
+    context.is_hurried = True
     try:
         if args[:1] == ["--bash"]:
             lines = bash_replies(args[2], args[1], context)
@@ -143,13 +149,11 @@ class _Line:
         self._read(words)
 
     def _read(self, words: Sequence[str]) -> None:
-        endpoint = context_name = None
+        stores: dict[str, str] = {}
         for word in words:
             if self._pending:
-                if self._pending == "--endpoint":
-                    endpoint = word
-                elif self._pending == "--context":
-                    context_name = word
+                if self._pending in _STORES:
+                    stores[self._pending] = word
                 self._pending = ""
             elif self._only_arguments or word == "-" or not word.startswith("-"):
                 self._arguments.append(word)
@@ -157,8 +161,12 @@ class _Line:
                 self._only_arguments = True
             elif (option := self._find(word)) and option[1]:
                 self._pending = option[0][0]
-            elif word.startswith("--endpoint="):
-                endpoint = word.partition("=")[2]
+            elif word.partition("=")[0] in _STORES:
+                stores[word.partition("=")[0]] = word.partition("=")[2]
+        # SRC and DST of a copy may be in other stores than that of the rest.
+        side = "--from" if not self._arguments else "--to"
+        endpoint = stores.get(f"{side}-endpoint") or stores.get("--endpoint")
+        context_name = stores.get(f"{side}-context") or stores.get("--context")
         if endpoint or context_name:
             self._context.configure(endpoint=endpoint, context_name=context_name)
 
@@ -193,7 +201,9 @@ class _Line:
         metavar = self._by_name[flag][1]
         if (flag in _VALUES and metavar == "FORMAT") or flag in {"--units", "--archmode"}:
             yield from (Candidate(v) for v in _VALUES[flag] if v.startswith(word))
-        elif flag == "--context":
+        elif flag == "--severity":
+            yield from (Candidate(v) for v in _SEVERITIES if v.startswith(word))
+        elif flag in _STORES and flag.endswith("context"):
             yield from (Candidate(n) for n in self._contexts() if n.startswith(word))
         elif flag == "--archpath" and self._arguments and self._has_shards:
             for item in self._names(f"{self._arguments[0]}/{word}", members_only=True):
@@ -224,6 +234,8 @@ class _Line:
             yield from self._keys(assigns=metavar != "PROPERTY")
         elif metavar.startswith(("FILE", "DIR", "[NODE=]PATH")):
             yield Candidate(FILES)
+        elif metavar in {"NODE_ID", "TARGET"}:
+            yield from (Candidate(n) for n in self._nodes() if n.startswith(self._word))
         elif metavar in {"BUCKET", "NEW_BUCKET"}:
             yield from self._buckets("")
         elif metavar == "BUCKET [OBJECT...]" and self._arguments:
@@ -237,12 +249,25 @@ class _Line:
     # names of the store
 
     def _listed(self) -> list[BucketRef]:
+        if self._is_remote:
+            return self._context.transport.list_buckets()
         from aiscore.transport import default_home
 
         home = self._context.settings.endpoint.value or default_home()
         if not os.path.isdir(home.removeprefix("file://")):
             return []  # opening would make it
         return self._context.transport.list_buckets()
+
+    @property
+    def _is_remote(self) -> bool:
+        return self._context.settings.store.lower().startswith(("http://", "https://"))
+
+    def _nodes(self) -> list[str]:
+        """Roles and ids of nodes; those of an embedded store have no ids of their own."""
+        if not self._is_remote:
+            return ["proxy", "target"]
+        nodes = self._context.transport.cluster_info().nodes
+        return ["proxy", "target", *(node.id for node in nodes)]
 
     def _buckets(self, end: str) -> Iterator[Candidate]:
         for bucket in self._listed():

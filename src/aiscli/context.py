@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["CliContext"]
 
 
+_HURRY_S = 1.0
+"""Seconds that completion waits for a server."""
+
+
 class _HasObject(Protocol):
     """What is used of a typer context."""
 
@@ -29,7 +33,16 @@ class _HasObject(Protocol):
 
 
 class CliContext:
-    """State of one run. A context manager: leaving it closes the transport."""
+    """State of one run. A context manager: leaving it closes the transport.
+
+    Attributes:
+        settings: of the run; flags lie over them after `configure`.
+        output: the only printer.
+        stdin: where questions are answered.
+        prompt: asks them.
+        is_hurried: somebody waits for names to complete: a server that does not answer at once is
+            not waited for.
+    """
 
     def __init__(
         self,
@@ -44,6 +57,7 @@ class CliContext:
         self.stdin = sys.stdin if stdin is None else stdin
         self._transport = transport
         self._others: list[Transport] = []
+        self.is_hurried = False
         self.prompt = Prompter(self.output, self.stdin, no_input=settings.no_input)
 
     @classmethod
@@ -149,7 +163,12 @@ class CliContext:
         if store.lower().startswith(("http://", "https://")):
             from aiscli.connection import TWO_TOKENS, connection_options
 
-            if has_token and settings.token.value and settings.token_file.value:
+            has_two = settings.token.value and settings.token_file.value
+            if has_token and has_two and not self.is_hurried:
                 self.output.warning(TWO_TOKENS)
             connection = connection_options(settings, has_token=has_token)
+            if self.is_hurried:
+                connection = replace(
+                    connection, connect_timeout_s=_HURRY_S, read_timeout_s=_HURRY_S, retries=0
+                )
         return open_transport(store or None, connection=connection)

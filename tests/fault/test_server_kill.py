@@ -8,8 +8,8 @@ what the index names and nothing else.
 
 import time
 import traceback
-from contextlib import suppress
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -56,7 +56,7 @@ Known = dict[str, list[Content]]
 
 
 def bytes_of(content: Content) -> bytes:
-    return b"".join(pattern(*part) for part in content or ())  # type: ignore[arg-type]
+    return b"".join(pattern(*part) for part in content or ())
 
 
 @dataclass
@@ -89,9 +89,7 @@ class Client:
 
     def put(self, name: str) -> None:
         part = self._part()
-        self._change(
-            name, (part,), lambda: self.transport.put(BUCKET, name, pattern(*part)) and None
-        )
+        self._change(name, (part,), lambda: self.transport.put(BUCKET, name, pattern(*part)))
 
     def delete(self, name: str) -> None:
         if self.now(name) is not None:
@@ -104,8 +102,8 @@ class Client:
             handle = self.transport.append(BUCKET, name, pattern(*part), handle)
         self._change(
             name,
-            (*(self.now(name) or ()), *parts),  # type: ignore[arg-type]
-            lambda: self.transport.flush_append(BUCKET, name, handle) and None,
+            (*(self.now(name) or ()), *parts),
+            lambda: self.transport.flush_append(BUCKET, name, handle),
         )
 
     def put_member(self, _: str) -> None:
@@ -120,8 +118,8 @@ class Client:
         mode = ArchivePutMode.APPEND_OR_CREATE
         self._change(
             shard,
-            (*old, (member, part)),  # type: ignore[arg-type]
-            lambda: self.transport.put_members(BUCKET, shard, new, mode) and None,
+            (*old, (member, part)),
+            lambda: self.transport.put_members(BUCKET, shard, new, mode),
         )
 
     def get_batch(self, _: str) -> None:
@@ -161,7 +159,7 @@ class Client:
     def _part(self) -> Part:
         return self.random.choice(SIZES), self.random.randrange(1 << 30)
 
-    def _change(self, name: str, after: Content, work: Callable[[], None]) -> None:
+    def _change(self, name: str, after: Content, work: Callable[[], object]) -> None:
         self.known[name] = [self.now(name), after]
         work()
         self.known[name] = [after]

@@ -28,7 +28,7 @@ PARTS = 12
 SIZES = (1, 5_000, 300_000, 1_500_000)
 LOST = (TransportError, BusyError, UnavailableError)
 PATIENT = ConnectionOptions(
-    backoff_s=0.05, retries=200, deadline_s=30, connect_timeout_s=1, read_timeout_s=10
+    backoff_s=0.05, retries=100, deadline_s=30, connect_timeout_s=1, read_timeout_s=10
 )
 
 

@@ -22,6 +22,12 @@ from aiscore.transport.base import Transport
 __all__ = ["pytest_generate_tests", "quick_ais", "reach"]
 
 
+EMBEDDED_ONLY = frozenset(
+    {"test_commands_that_do_not_work_yet", "test_they_are_marked_where_people_look"}
+)
+"""What no store is asked for."""
+
+
 class Cli(Ais):
     """The same, with a look into the store beside the command."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.remote.support import serving
 
 
 class Cli:
@@ -275,3 +276,24 @@ def test_the_token_is_looked_at_and_not_shown(cli: Cli) -> None:
     assert "eyJ" not in json.dumps(found)
     assert cli.doctor(0, AIS_AUTHN_TOKEN="opaque")["token"]["status"] == "ok"
     assert cli.doctor(1, AIS_AUTHN_TOKEN_FILE="/none")["token"]["status"] == "wrong"
+
+
+def test_two_tokens_are_one_too_many(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "named").write_text("t")
+    cli.env |= {"AIS_AUTHN_TOKEN": "a", "AIS_AUTHN_TOKEN_FILE": str(tmp_path / "named")}
+    rows = cli.json("doctor", PATH=str(Path(sys.executable).parent))
+    warned = next(row for row in rows if row["check"] == "token" and row["status"] == "warning")
+    assert "AIS_AUTHN_TOKEN is used" in warned["detail"]
+    (tmp_path / "there").mkdir()
+    with serving(tmp_path / "there") as url:
+        done = cli.run("ls", "--endpoint", url)
+        assert done.stderr.startswith("Warning: AIS_AUTHN_TOKEN and AIS_AUTHN_TOKEN_FILE are both")
+
+
+def test_a_server_is_compared_with_the_client(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with serving(tmp_path / "there") as url:
+        found = cli.doctor(0, AIS_ENDPOINT=url)
+        assert found["server"]["status"] == "ok"
+        assert "fits this client (4.1)" in found["server"]["detail"]
+        assert "node" not in found, "all is well"

@@ -112,6 +112,8 @@ MORE = (
     "ais cp ais://a ais://b >/dev/null && ais show job --all",
     "ais config cli show --path",
     "ais storage validate",
+    "id=$(ais mpu create a/o -q) && ais mpu put-part a/o $id 1 cat.jpg >/dev/null && ais mpu ls",
+    "id=$(ais mpu create a/o -q) && ais mpu put-part a/o $id 1 0.jpg >/dev/null && ais mpu parts a/o $id",
 )
 """Lines besides the examples: other kinds of records of the same commands."""
 

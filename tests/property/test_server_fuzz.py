@@ -8,7 +8,6 @@ import json
 import logging
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 from urllib.parse import quote, quote_from_bytes, urlsplit
 
@@ -48,7 +47,14 @@ _RANGES = (
 )
 _HEADERS = (
     *("Range", "If-Match", "If-None-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since"),
-    *("Ais-Custom-Md", "Ais-Pine", "Ais-Checksum-Type", "Ais-Checksum-Value", "Ais-Version", "Accept"),
+    *(
+        "Ais-Custom-Md",
+        "Ais-Pine",
+        "Ais-Checksum-Type",
+        "Ais-Checksum-Value",
+        "Ais-Version",
+        "Accept",
+    ),
     *("Ais-If-Version", "Ais-Mtime", "Ais-Soft-Errors", "Ais-Chunk-Size", "Content-Type", "Cookie"),
     *("Ais-Atime", "Content-MD5", "User-Agent", "Ais-Blob-Download", "X-Amz-Date", "Authorization"),
 )
@@ -63,11 +69,38 @@ _ACTIONS = tuple(
 _PATHS = (
     *("/v1/objects/fuzz/o", "/v1/objects/fuzz/t.tar", "/v1/objects/fuzz/new", "/v1/objects/fuzz"),
     *("/v1/buckets/fuzz", "/v1/buckets", "/v1/buckets/other", "/v1/cluster", "/v1/daemon"),
-    *("/v1/reverse/daemon", "/v1/daemon/mountpaths", "/v1/health", "/v1/ml/moss/fuzz", "/v1/ml/moss"),
-    *("/v1/x", "/v1/x/validate", "/v1/x/members/fuzz/t.tar", "/v1/x/mountpaths", "/v1/x/summary/fuzz"),
+    *(
+        "/v1/reverse/daemon",
+        "/v1/daemon/mountpaths",
+        "/v1/health",
+        "/v1/ml/moss/fuzz",
+        "/v1/ml/moss",
+    ),
+    *(
+        "/v1/x",
+        "/v1/x/validate",
+        "/v1/x/members/fuzz/t.tar",
+        "/v1/x/mountpaths",
+        "/v1/x/summary/fuzz",
+    ),
     *("/v1/x/counters", "/v1/x/xactions", "/v1/x/uploads/fuzz/o", "/v1/x/rechunk/fuzz", "/v1/etl"),
-    *("/v1/download", "/v1/sort", "/v1/tokens", "/metrics", "/s3/fuzz", "/ais/fuzz/o", "/v2/x", "/"),
-    *("/v1/x/uploads/fuzz", "/v1/cluster/proxy/x", "/v1/daemon/proxies", "/gs/fuzz/o", "/ais//fuzz//o"),
+    *(
+        "/v1/download",
+        "/v1/sort",
+        "/v1/tokens",
+        "/metrics",
+        "/s3/fuzz",
+        "/ais/fuzz/o",
+        "/v2/x",
+        "/",
+    ),
+    *(
+        "/v1/x/uploads/fuzz",
+        "/v1/cluster/proxy/x",
+        "/v1/daemon/proxies",
+        "/gs/fuzz/o",
+        "/ais//fuzz//o",
+    ),
 )
 _METHODS = ("GET", "GET", "GET", "HEAD", "PUT", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
 _SELECTION = {"objnames": ["o", "nosuch"], "template": ""}
@@ -75,14 +108,26 @@ _TO = {"name": "other", "provider": "ais", "namespace": {"uuid": "", "name": ""}
 _MESSAGES: tuple[Json, ...] = (
     {"action": "list", "value": {"props": "name,size,checksum", "pagesize": 10, "flags": "0"}},
     {"action": "list", "value": {"prefix": "o", "continuation_token": "o", "start_after": "a"}},
-    {"action": "create-bck", "value": {"checksum": {"type": "md5"}, "versioning": {"enabled": True}}},
+    {
+        "action": "create-bck",
+        "value": {"checksum": {"type": "md5"}, "versioning": {"enabled": True}},
+    },
     {"action": "set-bprops", "value": {"mirror": {"copies": 2}, "chunks": {"chunk_size": "1MiB"}}},
     {"action": "copy-bck", "value": {"prefix": "o", "prepend": "p/", "dry_run": True}},
     {"action": "copy-listrange", "value": {**_SELECTION, "tobck": _TO, "coer": True}},
     {"action": "delete-listrange", "value": {**_SELECTION, "objnames": ["nosuch"]}},
-    {"action": "archive", "value": {**_SELECTION, "archname": "a.tar", "mime": ".tar", "tobck": _TO}},
-    {"action": "summary-bck", "value": {"uuid": "", "prefix": "o", "cached": True, "present": True}},
-    {"action": "set-config", "value": {"timeout": {"max_keepalive": "4s"}, "store": {"durable": False}}},
+    {
+        "action": "archive",
+        "value": {**_SELECTION, "archname": "a.tar", "mime": ".tar", "tobck": _TO},
+    },
+    {
+        "action": "summary-bck",
+        "value": {"uuid": "", "prefix": "o", "cached": True, "present": True},
+    },
+    {
+        "action": "set-config",
+        "value": {"timeout": {"max_keepalive": "4s"}, "store": {"durable": False}},
+    },
     {"action": "start", "value": {"kind": "lru", "bck": _TO}},
     {"action": "stop", "value": {"id": "nosuch123", "kind": "copy-bck"}},
     {"action": "rename-obj", "name": "other"},
@@ -91,8 +136,16 @@ _MESSAGES: tuple[Json, ...] = (
     {"action": "", "value": {"custom": {"a": "b"}}, "name": ""},
     {"ID": "x", "kind": "copy-bck", "bck": _TO, "show_active": True},
     {"in": [{"objname": "o"}, {"objname": "t.tar", "archpath": "m"}], "mime": ".tar", "strm": True},
-    {"in": [{"objname": "o", "start": 0, "length": 5, "opaque": "eHk="}], "coer": True, "onob": True},
-    {"in": [{"objname": "nosuch", "bucket": "fuzz", "provider": "ais"}], "coer": True, "strm": False},
+    {
+        "in": [{"objname": "o", "start": 0, "length": 5, "opaque": "eHk="}],
+        "coer": True,
+        "onob": True,
+    },
+    {
+        "in": [{"objname": "nosuch", "bucket": "fuzz", "provider": "ais"}],
+        "coer": True,
+        "strm": False,
+    },
 )
 
 
@@ -203,7 +256,7 @@ def _text(random: Random) -> str:
 
 
 def _parameter(random: Random) -> str:
-    name = random.choice(_QUERIES)
+    name: str = random.choice(_QUERIES)
     if name == Q.WHAT and random.random() < 0.8:
         return f"{name}={random.choice(_QUESTIONS)}"
     value = quote_from_bytes(random.choice(_TEXTS).encode("utf-8", "surrogatepass"))

@@ -48,10 +48,11 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateUploadRequest:
-    """An upload to begin; `md5` gives it the ETags of S3."""
+    """An upload to begin; `md5` gives it the ETags of S3, `quiet` prints its id only."""
 
     object: ObjectUri
     md5: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,9 @@ def run_create_upload(context: CliContext, request: CreateUploadRequest) -> Exit
         upload_id = context.transport.create_upload(
             uri.bucket, uri.name, UploadOptions(md5=request.md5)
         )
+    if request.quiet:
+        context.output.plain(upload_id)
+        return ExitCode.OK
     record = {"bucket": uri.bucket.cname, "name": uri.name, "upload_id": upload_id}
     context.output.item(record, f"Upload ID: {upload_id}")
     return ExitCode.OK

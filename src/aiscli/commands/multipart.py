@@ -48,6 +48,9 @@ def create(
     md5: Annotated[
         bool, typer.Option("--md5", help="ETags as S3 has them, out of MD5 checksums.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="The id and nothing else, in any format.")
+    ] = False,
 ) -> int:
     """Begin an upload, and print its id.
 
@@ -56,7 +59,7 @@ def create(
     Examples:
       ais mpu create ais://images/large.bin
     """
-    request = CreateUploadRequest(object=parse_object(target), md5=md5)
+    request = CreateUploadRequest(object=parse_object(target), md5=md5, quiet=quiet)
     return run_create_upload(CliContext.of(ctx), request)
 
 
@@ -81,7 +84,7 @@ def put_part(
     Parts come in any order and in parallel. A part of a number that is there replaces it.
 
     Examples:
-      id=$(ais mpu create ais://images/o --columns upload_id -H) && ais mpu put-part ais://images/o $id 1 cat.jpg
+      id=$(ais mpu create ais://images/o --quiet) && ais mpu put-part ais://images/o $id 1 cat.jpg
     """
     uri = parse_object(target)
     given = _fill(
@@ -119,7 +122,7 @@ def complete(
     All of them must be named. They are read and compared with their checksums first.
 
     Examples:
-      id=$(ais mpu create a/o --columns upload_id -H) && ais mpu put-part a/o $id 1 cat.jpg && ais mpu complete a/o $id 1
+      id=$(ais mpu create a/o --quiet) && ais mpu put-part a/o $id 1 cat.jpg >/dev/null && ais mpu complete a/o $id 1
     """
     uri = parse_object(target)
     expected: dict[str, str | None] = {"UPLOAD_ID": upload_id, "PART_NUMBERS": part_numbers}
@@ -160,7 +163,7 @@ def abort(
     """Drop an upload and its parts.
 
     Examples:
-      id=$(ais mpu create ais://images/o --columns upload_id -H) && ais mpu abort ais://images/o $id
+      id=$(ais mpu create ais://images/o --quiet) && ais mpu abort ais://images/o $id
       ais mpu abort ais://images --all --older-than 24h --yes
     """
     context = CliContext.of(ctx)
@@ -213,7 +216,7 @@ def parts(
     """List the parts of an upload.
 
     Examples:
-      id=$(ais mpu create ais://images/o --columns upload_id -H) && ais mpu parts ais://images/o $id
+      id=$(ais mpu create ais://images/o --quiet) && ais mpu parts ais://images/o $id
     """
     uri = parse_object(target)
     given = _fill(words, {"UPLOAD_ID": upload_id})

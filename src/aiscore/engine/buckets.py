@@ -18,6 +18,7 @@ from aiscore.errors import (
     BucketNotFoundError,
     InvalidArgumentError,
     ObjectNotFoundError,
+    PreconditionFailedError,
     UnsupportedError,
 )
 from aiscore.model.access import Access
@@ -97,16 +98,23 @@ def rename_bucket(
     core.xactions.start(XactionKind.RENAME_BUCKET, source, target, "", announce).end()
 
 
-def destroy_bucket(core: Core, bucket: BucketRef) -> None:
-    """Take the name away in one commit, then remove what the bucket held."""
+def destroy_bucket(core: Core, bucket: BucketRef, *, only_empty: bool = False) -> None:
+    """Take the name away in one commit, then remove what the bucket held.
+
+    Raises:
+        PreconditionFailedError: it has objects at the commit, and `only_empty` is set.
+    """
     core.bucket(bucket, Access.DESTROY_BUCKET)
-    core.freeing(lambda: _take_name_away(core, bucket))
+    core.freeing(lambda: _take_name_away(core, bucket, only_empty=only_empty))
     core.remove_doomed()
 
 
-def _take_name_away(core: Core, bucket: BucketRef) -> None:
+def _take_name_away(core: Core, bucket: BucketRef, *, only_empty: bool) -> None:
     with core.database.write(sync=True) as connection:
         row = _current(core, bucket)
+        query = "SELECT 1 FROM objects WHERE bucket_id = ? LIMIT 1"
+        if only_empty and connection.execute(query, (row.id,)).fetchone() is not None:
+            raise PreconditionFailedError(f'bucket "{bucket}" is not empty')
         connection.execute(
             "UPDATE pieces SET state = ? WHERE state = ? AND id IN "
             "(SELECT piece_id FROM appends WHERE bucket_id = ?)",

@@ -1,8 +1,9 @@
 """Eviction: when disks are too full, what was not used for longest goes, from the buckets that allow it.
 
-Only objects that can be fetched again go: those of buckets with a backend. In any other bucket they are the only copies,
-and no option makes eviction delete these. Nothing happens while every disk is below `space.highwm`; then objects go until the fullest are down to
-`space.lowwm`, and never one that was used within the bucket's `lru.dont_evict_time`.
+Only objects that can be fetched again go: those of buckets with a backend. In any other bucket they are the only
+copies, and no option makes eviction delete these. Nothing happens while every disk is below `space.highwm`; then
+objects go until the fullest are down to `space.lowwm`, and never one that was used within the bucket's
+`lru.dont_evict_time`.
 """
 
 import os

@@ -141,9 +141,9 @@ class Store:
         """Copy the objects of a selection."""
         return buckets.copy_objects(self.core, source, selection, target, options, announce)
 
-    def destroy_bucket(self, bucket: BucketRef) -> None:
-        """Remove the bucket and what it holds."""
-        buckets.destroy_bucket(self.core, bucket)
+    def destroy_bucket(self, bucket: BucketRef, *, only_empty: bool = False) -> None:
+        """Remove the bucket and what it holds; with `only_empty` not if that is anything."""
+        buckets.destroy_bucket(self.core, bucket, only_empty=only_empty)
 
     def summarize_bucket(self, bucket: BucketRef, prefix: str = "") -> BucketSummary:
         """Count objects and bytes."""

@@ -13,6 +13,7 @@ from aiscore.errors import (
 from aiscore.model.bucket import BucketRef
 from aiscore.model.config import ClusterConfig
 from aiscore.model.objects import GetOptions
+from aiscore.model.cluster import NodeRole
 from aiscore.model.storage import MountpathState
 from aiscore.testing.content import LARGE, pattern
 from aiscore.testing.expect import refuses
@@ -42,6 +43,22 @@ class StoreTests(Fixtures):
             assert mountpath.state is MountpathState.ENABLED
             assert 0 < mountpath.disk_used <= mountpath.disk_total
         assert sum(mountpath.piece_count for mountpath in mountpaths) > 0
+
+    def test_the_nodes_have_the_mountpaths(self, transport: Transport) -> None:
+        found = transport.cluster_info()
+        (proxy,), (target,) = found.of(NodeRole.PROXY), found.of(NodeRole.TARGET)
+        assert proxy.is_primary
+        assert proxy.is_online
+        assert target.is_online
+        assert target.alerts == ()
+        assert proxy.version == target.version != ""
+        paths = [mountpath.path for mountpath in transport.mountpaths()]
+        assert [mountpath.path for mountpath in target.mountpaths] == paths
+        assert 0 < target.disk_used <= target.disk_total
+
+    def test_the_log_of_no_node(self, transport: Transport) -> None:
+        with pytest.raises((NotFoundError, UnsupportedError)):
+            list(transport.node_log("no-such-node"))
 
     def test_mountpath_comes_and_goes(
         self, transport: Transport, bucket: BucketRef, tmp_path: Path

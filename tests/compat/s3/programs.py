@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.compat.clients.environments import S3_TOOLS, S3FS, program_of
 from tests.integration.server.process import Served
 
-__all__ = ["ACCESS", "SECRET", "Programs"]
+__all__ = ["ACCESS", "REGION", "SECRET", "Programs"]
 
 ACCESS, SECRET = "AKIDCOMPAT", "s3cr3t/with+signs="
 REGION = "us-east-1"

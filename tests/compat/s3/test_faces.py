@@ -5,12 +5,13 @@ import io
 import os
 from typing import TYPE_CHECKING
 
+from tests.integration.server.process import Served
+
 from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef
 from aiscore.model.multipart import PartRef, UploadOptions
 from aiscore.model.objects import PutOptions
 from aiscore.transport import open_transport
-from tests.integration.server.process import Served
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiscore.engine import lru, maintenance
+from aiscore.engine import lru
 from aiscore.engine.layout import piece_path
 from aiscore.engine.store import Store
 from aiscore.engine.xaction import job as job_module
@@ -17,6 +17,7 @@ from aiscore.errors import (
     UnsupportedError,
     XactionAbortedError,
 )
+from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef
 from aiscore.model.multipart import PartOptions, UploadOptions
 from aiscore.model.objects import GetOptions, ListOptions, PutOptions
@@ -214,11 +215,6 @@ class TestOthers:
         assert 0 < snap.objects < 20
         assert snap.control == f"detach {disk}"
 
-    def test_every_kind_that_has_work_is_known(self) -> None:
-        assert maintenance.KINDS.keys() >= maintenance._WORK.keys()
-
 
 def build_tar(seed: int) -> bytes:
-    from aiscore.model.archive import ArchiveFormat
-
     return build(ArchiveFormat.TAR, [(f"m{n}", pattern(10, seed)) for n in range(5)])

@@ -181,3 +181,32 @@ def _age(store: Store, job_id: str, seconds: int) -> None:
             "UPDATE xactions SET updated_ns = ? WHERE id = ?",
             (time.time_ns() - seconds * 10**9, job_id),
         )
+
+
+def test_ten_thousand_ended_jobs_are_listed_at_once(store: Store) -> None:
+    """A busy server keeps those of an hour; questions about few of them do not read them all."""
+    now = time.time_ns()
+    columns = (
+        "id, kind, state, bucket, target, session_id, started_ns, ended_ns, updated_ns, objects, size, control, "
+        "error, error_code, ext"
+    )
+    with store.core.database.write() as connection:
+        connection.executemany(
+            f"INSERT INTO xactions ({columns}) "
+            "VALUES (?, 'copy-bck', 'finished', ?, '', 1, ?, ?, ?, 1, 10, '', '', '', '{}')",
+            [
+                (f"job{n:08}x", f"ais://b{n % 7}", now - n * 1000, now - n * 1000, now)
+                for n in range(10_000)
+            ],
+        )
+    begin = time.process_time()
+    snaps = store.list_xactions(XactionFilter())
+    everything_s = time.process_time() - begin
+    assert len(snaps) == 10_000
+    assert [snap.started_ns for snap in snaps] == sorted(snap.started_ns for snap in snaps)
+    assert everything_s < 1.0
+    begin = time.process_time()
+    for _ in range(20):
+        assert store.list_xactions(XactionFilter(only_running=True)) == []
+        assert store.find_xaction("job00000005x").objects == 1
+    assert time.process_time() - begin < everything_s

@@ -192,12 +192,27 @@ _FIRST_LINES = (
     *("GET / HTTP/1.1", "PUT /a?b=c HTTP/1.1", "HEAD /%41 HTTP/1.1", "GET  / HTTP/1.1", "GET /"),
     *("GET / HTTP/1.0", "CONNECT / HTTP/1.1", "GET http://h/x HTTP/1.1", "GET /#x HTTP/1.1", ""),
     *("get / HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\t HTTP/1.1", "GET * HTTP/1.1", "X / HTTP/1.1"),
-    *("GET /\xe4 HTTP/1.1", "GET /a b HTTP/1.1", " GET / HTTP/1.1", "GET /\n HTTP/1.1", "OPTIONS /"),
+    *(
+        "GET /\xe4 HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        " GET / HTTP/1.1",
+        "GET /\n HTTP/1.1",
+        "OPTIONS /",
+    ),
 )
 _HEADER_LINES = (
     *("Host: h", "Host: h:1", "Content-Length: 3", "Content-Length: 0", "Content-Length: -1"),
     *("Transfer-Encoding: chunked", "Connection: close", "Connection: upgrade", "Upgrade: h2c"),
-    *("Expect: 100-continue", "A: 1", "a: 2", "GET / HTTP/1.1", "A", " folded", "B:\x00", "C: \xe4"),
+    *(
+        "Expect: 100-continue",
+        "A: 1",
+        "a: 2",
+        "GET / HTTP/1.1",
+        "A",
+        " folded",
+        "B:\x00",
+        "C: \xe4",
+    ),
 )
 
 

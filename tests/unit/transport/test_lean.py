@@ -96,7 +96,9 @@ class TestAnswers:
                 peer.request(connection)
                 for byte in answer:
                     connection.sendall(bytes([byte]))
-                    time.sleep(0.001)  # the reader must see each alone, not as many as have gathered
+                    time.sleep(
+                        0.001
+                    )  # the reader must see each alone, not as many as have gathered
 
             peer._scripts = [drip]
             assert get(pool_of(peer)).read_all() == b"abcde"

@@ -91,9 +91,11 @@ def save(reader: ObjectReader, path: str, saving: Saving) -> int:
         try:
             size = _fill(reader, work, saving, checksum)
             work.publish(saving.mtime_ns)
-        except (CorruptionError, OSError):
+        except (CorruptionError, OSError) as error:
             # What is wrong must not be gone on from, and what fills the disk must not stay.
             work.discard()
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = path
             raise
         except BaseException:
             if not work.is_noted:

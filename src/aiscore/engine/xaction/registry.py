@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 
 from aiscore.engine.index.database import Connection, Database
 from aiscore.engine.session import Sessions
@@ -276,8 +277,8 @@ def _snap(row: tuple[object, ...], now: int) -> XactionSnap:
         kind=found,
         state=current,
         is_idle=is_running and is_on_demand and age_s > IDLE_AFTER_S,
-        bucket=BucketRef.parse(str(bucket)) if bucket else None,
-        target=BucketRef.parse(str(target)) if target else None,
+        bucket=_bucket(str(bucket)) if bucket else None,
+        target=_bucket(str(target)) if target else None,
         started_ns=int(str(started)),
         ended_ns=int(str(ended)),
         objects=int(str(objects)),
@@ -285,8 +286,12 @@ def _snap(row: tuple[object, ...], now: int) -> XactionSnap:
         control=str(control),
         error=str(error),
         error_code=str(code),
-        ext=json.loads(str(ext)),
+        ext={} if ext == "{}" else json.loads(str(ext)),
     )
+
+
+# A table of thousands of jobs names few buckets.
+_bucket = lru_cache(maxsize=1024)(BucketRef.parse)
 
 
 def _text(bucket: BucketRef | None) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable
 
+from aiscore.errors import PreconditionFailedError
 from aiscore.model.bucket import GLOBAL_NAMESPACE, Provider
-from aiscore.model.objects import ListOptions
 from aiscore.server.http import Outcome, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.s3.bodies import document
@@ -71,10 +71,10 @@ class Buckets:
         """DeleteBucket."""
 
         def delete() -> Response:
-            page = self._store.list_page(call.bucket, ListOptions(page_size=1))
-            if page.entries:
-                raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty")
-            self._store.destroy_bucket(call.bucket)
+            try:
+                self._store.destroy_bucket(call.bucket, only_empty=True)
+            except PreconditionFailedError as exc:
+                raise S3Error("BucketNotEmpty", exc.message) from None
             return Response(204)
 
         return in_pool(self._context, delete)

@@ -46,6 +46,7 @@ class FormParser:
         self._mark = f"\r\n--{boundary}".encode()
         # As if a line had ended in front of the first boundary.
         self._kept = bytearray(b"\r\n")
+        self._field_bytes = 0
         self._is_in_file = False
         self.is_complete = False
         """The file has ended."""
@@ -93,6 +94,7 @@ class FormParser:
                 break
             name, filename, kind = _head_of(bytes(kept[position + len(mark) : head]))
             if name == "file":
+                self._check_length(head)
                 if filename is not None:
                     self.fields["filename"] = filename
                 if kind and "content-type" not in self.fields:
@@ -108,7 +110,13 @@ class FormParser:
                 raise S3Error("InvalidArgument", f"the form has {name[:64]} twice")
             self.fields[name] = _text(bytes(kept[head + 4 : end]))
             position = end
-        if len(kept) > FIELDS_BYTES_MAX:
+        # What was read is done with; the rest begins with a boundary again.
+        del kept[:position]
+        self._field_bytes += position
+        self._check_length(len(kept))
+
+    def _check_length(self, more: int) -> None:
+        if self._field_bytes + more > FIELDS_BYTES_MAX:
             raise S3Error(
                 "MaxPostPreDataLengthExceeded",
                 "Your POST request fields preceding the upload file were too large.",

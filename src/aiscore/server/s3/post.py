@@ -7,16 +7,16 @@ from base64 import b64decode
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from time import time
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from aiscore.model.bucket import BucketRef
 from aiscore.model.objects import PutOptions
 from aiscore.server.http import BodySink, Request, Response, ServerContext
-from aiscore.server.message import in_pool
+from aiscore.server.s3 import sigv2
 from aiscore.server.s3.bodies import Pushed
 from aiscore.server.s3.body import Received
-from aiscore.server.s3.call import s3_etag, xml_response
+from aiscore.server.s3.call import Call, s3_etag, xml_response
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.forms import FormParser, boundary_of
 from aiscore.server.s3.names import bucket_named, name_of
@@ -24,9 +24,11 @@ from aiscore.server.s3.sigv4 import ALGORITHM, Verifier, scope_of, signature_of
 from aiscore.server.s3.xml import XmlWriter
 from aiscore.wire.objects import quote_etag
 
-__all__ = ["check_policy", "is_form", "post_object"]
+__all__ = ["Forms", "check_policy", "is_form", "post_object"]
 
-_FREE: Final = frozenset({"policy", "x-amz-signature", "file", "filename", "awsaccesskeyid"})
+_FREE: Final = frozenset(
+    {"awsaccesskeyid", "file", "filename", "policy", "signature", "x-amz-signature"}
+)
 """Fields that a policy does not have to mention; those that begin with `x-ignore-` as well."""
 _SYSTEM: Final = {
     "cache-control": "Cache-Control",
@@ -41,6 +43,19 @@ _META: Final = "x-amz-meta-"
 def is_form(request: Request) -> bool:
     """True for a request whose body is a form: its signature is in there."""
     return request.method == "POST" and not request.query and boundary_of(request) is not None
+
+
+class Forms:
+    """Answers POST to a bucket that is none of the operations with a sub-resource, and no form."""
+
+    def __init__(self, context: ServerContext) -> None:
+        """Nothing of the context is needed."""
+
+    def refuse(self, call: Call) -> Response:
+        """PostObject, without a form."""
+        raise S3Error(
+            "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data"
+        )
 
 
 def post_object(
@@ -140,6 +155,12 @@ class _FormSink:
 
 def _authorize(verifier: Verifier, fields: Mapping[str, str]) -> None:
     """Whether the policy was signed by who is named."""
+    if fields.get("awsaccesskeyid") and fields.get("signature") and fields.get("policy"):
+        expected = sigv2.signature_of(
+            verifier.secret_of(fields["awsaccesskeyid"]), fields["policy"]
+        )
+        _compare(expected, fields["signature"])
+        return
     wanted = ("policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
     for name in wanted:
         if not fields.get(name):
@@ -148,7 +169,11 @@ def _authorize(verifier: Verifier, fields: Mapping[str, str]) -> None:
         raise S3Error("InvalidArgument", f'x-amz-algorithm only supports "{ALGORITHM}"')
     scope = scope_of(fields["x-amz-credential"], "InvalidArgument")
     signature = signature_of(verifier.key_for(scope), fields["policy"])
-    if not hmac.compare_digest(signature.encode(), fields["x-amz-signature"].encode()):
+    _compare(signature, fields["x-amz-signature"])
+
+
+def _compare(expected: str, signature: str) -> None:
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise S3Error(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. "
@@ -156,14 +181,15 @@ def _authorize(verifier: Verifier, fields: Mapping[str, str]) -> None:
         )
 
 
-def _policy_of(fields: Mapping[str, str]) -> Any:
+def _policy_of(fields: Mapping[str, str]) -> object:
     try:
-        return json.loads(b64decode(fields["policy"], validate=True))
+        policy: object = json.loads(b64decode(fields["policy"], validate=True))
     except (binascii.Error, ValueError, RecursionError):
         raise _invalid("it is not JSON in base64") from None
+    return policy
 
 
-def check_policy(policy: Any, fields: Mapping[str, str], now_s: float) -> tuple[int, int]:
+def check_policy(policy: object, fields: Mapping[str, str], now_s: float) -> tuple[int, int]:
     """Whether a policy allows a form; sizes that the file may have.
 
     Args:
@@ -189,7 +215,7 @@ def check_policy(policy: Any, fields: Mapping[str, str], now_s: float) -> tuple[
         else:
             raise _invalid("a condition is neither {name: value} nor [operation, name, value]")
         if operation == "content-length-range":
-            if not (type(field) is int and type(wanted) is int and 0 <= field <= wanted):
+            if not (isinstance(field, int) and isinstance(wanted, int) and 0 <= field <= wanted):
                 raise _invalid("content-length-range needs two numbers")
             sizes = max(sizes[0], field), min(sizes[1], wanted)
             continue
@@ -198,8 +224,11 @@ def check_policy(policy: Any, fields: Mapping[str, str], now_s: float) -> tuple[
         name = field[1:].lower()
         covered.add(name)
         value = fields.get(name, "")
-        holds = {"eq": value == wanted, "starts-with": value.startswith(wanted)}.get(operation)
-        if holds is None:
+        if operation == "eq":
+            holds = value == wanted
+        elif operation == "starts-with":
+            holds = value.startswith(wanted)
+        else:
             raise _invalid("a condition is none of eq, starts-with, content-length-range")
         if not holds:
             raise S3Error(
@@ -236,7 +265,7 @@ def _answer(fields: Mapping[str, str], bucket: str, key: str, etag: str) -> Resp
     wanted = fields.get("success_action_status", "")
     if wanted != "201":
         return Response(200 if wanted == "200" else 204, headers)
-    writer = XmlWriter("PostResponse", is_plain=True)
+    writer = XmlWriter("PostResponse")
     for name, value in (("Location", location), ("Bucket", bucket), ("Key", key)):
         writer.text(name, value)
     writer.text("ETag", quote_etag(etag))

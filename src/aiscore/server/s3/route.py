@@ -89,6 +89,13 @@ OPERATIONS: Final = (
     _operation("ListObjects", BUCKET, "GET", "listing.list_v1"),
     _operation("ListObjectsV2", BUCKET, "GET", "listing.list_v2", "list-type=2"),
     _operation("ListMultipartUploads", BUCKET, "GET", "multipart.list_uploads", "uploads"),
+    _operation(
+        "PostObject",
+        BUCKET,
+        "POST",
+        "forms.refuse",
+        note="a form with a policy; `success_action_redirect` is ignored: 204",
+    ),
     _operation("DeleteObjects", BUCKET, "POST", "delete.delete_objects", "delete"),
     _operation(
         "GetObject",
@@ -263,12 +270,14 @@ def _handlers(
     from aiscore.server.s3.listing import Listings
     from aiscore.server.s3.multipart import Multipart
     from aiscore.server.s3.objects import Objects
+    from aiscore.server.s3.post import Forms
     from aiscore.server.s3.tagging import Tagging
     from aiscore.server.s3.writes import Writes
 
     owners: dict[str, object] = {
         "buckets": Buckets(context),
         "delete": MultiDelete(context),
+        "forms": Forms(context),
         "listing": Listings(context),
         "multipart": Multipart(context),
         "objects": Objects(context),

@@ -1,7 +1,8 @@
-"""AWS Signature Version 2 in the query: what botocore, and so `aws s3 presign`, still makes for other endpoints than AWS's.
+"""AWS Signature Version 2 of links and forms: what botocore still makes where no version is asked for.
 
-It covers method, path, sub-resources, expiry, and the headers that begin with `x-amz-`. Only links are verified: no
-client of today signs the requests that it sends itself with it.
+`aws s3 presign` does so for other endpoints than AWS's. That of a link covers method, path, sub-resources, expiry, and
+the headers that begin with `x-amz-`. No client of today signs the requests with it that it sends itself: such are
+refused.
 """
 
 import hmac
@@ -15,7 +16,7 @@ from aiscore.server.http import Request
 from aiscore.server.s3.body import Identity
 from aiscore.server.s3.faults import S3Error
 
-__all__ = ["PARAMETERS", "verify_link"]
+__all__ = ["PARAMETERS", "signature_of", "verify_link"]
 
 PARAMETERS: Final = ("AWSAccessKeyId", "Expires", "Signature")
 _PREFIX = "/s3/"
@@ -56,14 +57,19 @@ def verify_link(request: Request, secret_of: Callable[[str], str], now_s: float)
     secret = secret_of(access)
     if now_s > int(expires):
         raise S3Error("AccessDenied", "Request has expired")
-    digest = hmac.digest(secret.encode(), _text(request, expires).encode(), "sha1")
-    if not hmac.compare_digest(b64encode(digest), query["Signature"].encode()):
+    signature = signature_of(secret, _text(request, expires))
+    if not hmac.compare_digest(signature.encode(), query["Signature"].encode()):
         raise S3Error(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. "
             "Check your key and signing method.",
         )
     return Identity(access_key=access, token=query.get(_TOKEN) or request.header(_TOKEN) or "")
+
+
+def signature_of(secret: str, text: str) -> str:
+    """Sign a text, in base64."""
+    return b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode()
 
 
 def _text(request: Request, expires: str) -> str:

@@ -142,7 +142,7 @@ class Verifier:
                 "parameter or the Authorization header should be specified",
             )
         if is_presigned and not any(name in request.query for name in _QUERY_FIELDS):
-            return sigv2.verify_link(request, self._secret_of, now)
+            return sigv2.verify_link(request, self.secret_of, now)
         if is_presigned:
             claim = _claim_of_query(request, now)
         elif header is not None:
@@ -157,9 +157,14 @@ class Verifier:
         Raises:
             S3Error: no such access key.
         """
-        return signing_key(self._secret_of(scope.access_key), scope.date, scope.region)
+        return signing_key(self.secret_of(scope.access_key), scope.date, scope.region)
 
-    def _secret_of(self, access_key: str) -> str:
+    def secret_of(self, access_key: str) -> str:
+        """The secret of an access key.
+
+        Raises:
+            S3Error: no such access key.
+        """
         secret = self._keys.get(access_key)
         if secret is None:
             raise S3Error(

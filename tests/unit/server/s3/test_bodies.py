@@ -5,6 +5,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pytest
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
@@ -84,7 +85,7 @@ def refused(headers: Mapping[str, str], *blocks: bytes, identity: Identity = ANO
 
 def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[low:high] for low, high in zip(places, places[1:], strict=False)]
+    return [data[low:high] for low, high in pairwise(places)]
 
 
 # algorithms
@@ -259,9 +260,10 @@ def test_framing_is_strict(body: bytes, code: str) -> None:
 
 def test_lines_without_end_do_not_grow() -> None:
     decoder = AwsChunkedDecoder(signing=None, has_trailers=False)
+    for _ in range(10):
+        assert not list(decoder.take(memoryview(b"1" * 100)))
     with pytest.raises(S3Error):
-        for _ in range(100):
-            list(decoder.take(memoryview(b"1" * 100)))
+        list(decoder.take(memoryview(b"1" * 100)))
 
 
 def test_length_and_encoding_are_those_of_the_content() -> None:
