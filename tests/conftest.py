@@ -45,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get(outcome, []):
             folder = report.nodeid.removeprefix("tests/").partition("/")[0]
             counts.setdefault(folder, Counter())[outcome] += 1
-            seconds[folder] += report.duration
+            seconds[folder] += getattr(report, "duration", 0.0)  # a failed collection has none
     for folder, outcomes in sorted(counts.items()):
         text = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         terminalreporter.write_line(f"{folder}: {text}; {seconds[folder]:.1f} s of work")

@@ -385,6 +385,27 @@ def test_ends_without_checksums(two: tuple[Transport, Transport], kinds: tuple[s
         assert ends[1].transport.head(ends[1].bucket, "o").custom == {"k": "v"}
 
 
+# completion
+
+
+def completed(cli: Cli, *words: str) -> list[str]:
+    return [line.partition("\t")[0] for line in cli.out("__complete", *words).splitlines()]
+
+
+def test_names_of_the_other_store_are_completed(cli: Cli, there: str) -> None:
+    cli.run("create", "ais://over", "--context", "far")
+    cli.run("put", "src/a.jpg", "ais://over/dir/x", "--context", "far")
+    assert completed(cli, "cp", "--from-context", "far", "ais://ov") == ["ais://over/"]
+    assert completed(cli, "cp", "--to-context=far", "ais://b/a.jpg", "ais://o") == ["ais://over/"]
+    assert completed(cli, "cp", "--to-endpoint", there, "ais://b") == ["ais://b/"]
+    assert completed(cli, "ls", "--endpoint", there, "ais://over/d") == ["ais://over/dir/"]
+    assert completed(cli, "cp", "--to-context", "f") == ["far"]
+    assert len(completed(cli, "show", "cluster", "smap", "--context", "far", "")) == 4
+    started = time.monotonic()
+    assert completed(cli, "ls", "--endpoint", "http://127.0.0.1:9", "ais://") == []
+    assert time.monotonic() - started < 5
+
+
 # large objects
 
 

@@ -59,6 +59,9 @@ CODES: dict[str, tuple[int, ...]] = {
 }
 """Exit codes of examples that end otherwise than with 0."""
 
+UPLOAD = "ais mpu create ais://a/o -q >upload.id && ais mpu put-part ais://a/o $(cat upload.id) 1 cat.jpg"
+"""An upload with a part."""
+
 BEFORE = {
     "ais create ais://images": "ais rmb ais://images --yes",
     "ais create ais://a ais://b --props 'checksum.type=md5'": "ais rmb ais://a ais://b --yes",
@@ -82,6 +85,18 @@ BEFORE = {
     ),
     "ais config cli reset": "ais config cli set no_color=true",
     "ais alias rm lsl": "ais alias set lsl 'ls --name-only'",
+    **dict.fromkeys(
+        (
+            "ais mpu abort ais://a/o $(cat upload.id)",
+            "ais mpu complete ais://a/o $(cat upload.id) --all",
+            "ais mpu complete ais://a/o $(cat upload.id) 1",
+            "ais mpu ls",
+            "ais mpu parts ais://a/o $(cat upload.id)",
+            "ais mpu put-part ais://a/o $(cat upload.id) 1 cat.jpg",
+            "ais mpu put-part ais://a/o --upload-id $(cat upload.id) --part-number 2 0.jpg",
+        ),
+        UPLOAD,
+    ),
 }
 """What has to be done before a line, for example because a bucket must not exist."""
 
@@ -112,8 +127,6 @@ MORE = (
     "ais cp ais://a ais://b >/dev/null && ais show job --all",
     "ais config cli show --path",
     "ais storage validate",
-    "id=$(ais mpu create a/o -q) && ais mpu put-part a/o $id 1 cat.jpg >/dev/null && ais mpu ls",
-    "id=$(ais mpu create a/o -q) && ais mpu put-part a/o $id 1 0.jpg >/dev/null && ais mpu parts a/o $id",
 )
 """Lines besides the examples: other kinds of records of the same commands."""
 

@@ -58,6 +58,7 @@ def create(
 
     Examples:
       ais mpu create ais://images/large.bin
+      ais mpu create ais://a/o --quiet >upload.id
     """
     request = CreateUploadRequest(object=parse_object(target), md5=md5, quiet=quiet)
     return run_create_upload(CliContext.of(ctx), request)
@@ -84,7 +85,8 @@ def put_part(
     Parts come in any order and in parallel. A part of a number that is there replaces it.
 
     Examples:
-      id=$(ais mpu create ais://images/o --quiet) && ais mpu put-part ais://images/o $id 1 cat.jpg
+      ais mpu put-part ais://a/o $(cat upload.id) 1 cat.jpg
+      ais mpu put-part ais://a/o --upload-id $(cat upload.id) --part-number 2 0.jpg
     """
     uri = parse_object(target)
     given = _fill(
@@ -122,7 +124,8 @@ def complete(
     All of them must be named. They are read and compared with their checksums first.
 
     Examples:
-      id=$(ais mpu create a/o --quiet) && ais mpu put-part a/o $id 1 cat.jpg >/dev/null && ais mpu complete a/o $id 1
+      ais mpu complete ais://a/o $(cat upload.id) 1
+      ais mpu complete ais://a/o $(cat upload.id) --all
     """
     uri = parse_object(target)
     expected: dict[str, str | None] = {"UPLOAD_ID": upload_id, "PART_NUMBERS": part_numbers}
@@ -163,7 +166,7 @@ def abort(
     """Drop an upload and its parts.
 
     Examples:
-      id=$(ais mpu create ais://images/o --quiet) && ais mpu abort ais://images/o $id
+      ais mpu abort ais://a/o $(cat upload.id)
       ais mpu abort ais://images --all --older-than 24h --yes
     """
     context = CliContext.of(ctx)
@@ -216,7 +219,7 @@ def parts(
     """List the parts of an upload.
 
     Examples:
-      id=$(ais mpu create ais://images/o --quiet) && ais mpu parts ais://images/o $id
+      ais mpu parts ais://a/o $(cat upload.id)
     """
     uri = parse_object(target)
     given = _fill(words, {"UPLOAD_ID": upload_id})
@@ -255,7 +258,7 @@ def put(
 
     Examples:
       ais mpu put cat.jpg ais://images/large.bin
-      ais mpu put cat.jpg ais://images --chunk-size 4 --num-workers 2 -o json
+      ais mpu put cat.jpg ais://images --chunk-size 64MiB --num-workers 8 -o json
     """
     context = CliContext.of(ctx)
     request = PutInPartsRequest(

@@ -9,11 +9,13 @@ from aiscore.errors import (
     BucketNotFoundError,
     InvalidArgumentError,
     MountpathNotFoundError,
+    NotFoundError,
+    UnsupportedError,
 )
 from aiscore.model.bucket import BucketRef
+from aiscore.model.cluster import NodeRole
 from aiscore.model.config import ClusterConfig
 from aiscore.model.objects import GetOptions
-from aiscore.model.cluster import NodeRole
 from aiscore.model.storage import MountpathState
 from aiscore.testing.content import LARGE, pattern
 from aiscore.testing.expect import refuses
