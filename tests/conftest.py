@@ -40,12 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A line for each folder: how many tests ended how, and what they took in sum."""
     counts: dict[str, Counter[str]] = {}
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     for outcome in ("passed", "failed", "error", "skipped", "xfailed"):
         for report in terminalreporter.stats.get(outcome, []):
             folder = report.nodeid.removeprefix("tests/").partition("/")[0]
             counts.setdefault(folder, Counter())[outcome] += 1
-            seconds[folder] += getattr(report, "duration", 0.0)  # a failed collection has none
+            # A failed collection has no duration.
+            took: float = getattr(report, "duration", 0.0)
+            seconds[folder] = seconds.get(folder, 0.0) + took
     for folder, outcomes in sorted(counts.items()):
         text = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         terminalreporter.write_line(f"{folder}: {text}; {seconds[folder]:.1f} s of work")

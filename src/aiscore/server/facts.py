@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -97,7 +98,7 @@ class _FileSystem:
 @dataclass(frozen=True, slots=True)
 class _Sample:
     at: float
-    counters: "psutil._common.sdiskio"
+    counters: Any
 
 
 _last_disk: dict[str, _Sample] = {}

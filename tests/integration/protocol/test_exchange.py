@@ -276,6 +276,19 @@ def test_failures_tell_no_internals(server: Served) -> None:
             assert answer.headers["content-type"].startswith("application/json")
 
 
+def test_failures_tell_the_log_what_they_do_not_tell_the_client(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, target in enumerate(("/fail", "/fail-late"), start=1):
+        answer = server.ask(request(target))
+        assert answer.status == 500
+        logged = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert len(logged) == number
+        assert logged[-1].getMessage() == f"request failed: method=GET path={target}"
+        assert logged[-1].exc_info is not None
+        assert "secret of the inside" in str(logged[-1].exc_info[1])
+
+
 def test_a_source_that_fails_first_is_an_error_and_later_a_cut(server: Served) -> None:
     with server.connect() as peer:
         for size in (1000, 5_000_000):
