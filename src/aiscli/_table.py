@@ -402,7 +402,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, ...], bool, tuple[int, ...]]] = {
         (126, 87, 35, 107, 185, 58, 42, 108, 103, 77),
     ),
     "config:context_use": (("NAME",), False, (126, 87, 35, 107, 185, 58, 42, 108, 103, 77)),
-    "config:reset": (("[cli]",), False, (126, 87, 35, 107, 185, 58, 42, 108, 103, 77)),
+    "config:reset": (("[cli|cluster]",), False, (126, 87, 35, 107, 185, 58, 42, 108, 103, 77)),
     "copy:cp": (
         ("SRC[/NAME]", "DST[/NAME]"),
         False,

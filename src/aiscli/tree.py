@@ -276,7 +276,11 @@ _CONFIG = Branch(
         "cli": _CONFIG_CLI,
         "context": _CONFIG_CONTEXT,
         "show": _CONFIG_SHOW,
-        "reset": _leaf("config", "reset", "Reset the settings of this command to the defaults."),
+        "reset": _leaf(
+            "config",
+            "reset",
+            "Reset the settings of this command, or of the store, to the defaults.",
+        ),
     },
 )
 _SHOW = Branch(

@@ -547,16 +547,16 @@ def test_what_nodes_count_and_log(cli: Cli) -> None:
     ("words", "text"),
     [
         (
-            ["job", "start", "lru", "--buckets", "b", "-z", "--", "x"],
-            "'ais job start lru' is not available yet",
+            ["job", "start", "etl", "--buckets", "b", "-z", "--", "x"],
+            "'ais job start etl' is not available yet",
         ),
         (
             ["start", "download", "https://x/y", "ais://b"],
             "'ais start download' is not available yet",
         ),
-        (["mpu", "create", "b/o"], "'ais mpu create' is not available yet"),
+        (["etl", "init", "b/o"], "'ais etl init' is not available yet"),
         (["auth", "login", "me", "-p", "secret"], "'ais auth login' is not available yet"),
-        (["rechunk", "ais://b", "--json"], "'ais rechunk' is not available yet"),
+        (["dsort", "ais://b", "--json"], "'ais dsort' is not available yet"),
         (["evict", "s3://bucket"], "'ais evict' is not available yet"),
         (["evict", "ais://b", "--list", "a,b"], "evicting objects from AIS buckets"),
         (["prefetch", "b"], "cannot prefetch from ais://b"),
@@ -571,7 +571,7 @@ def test_commands_that_do_not_work_yet(cli: Cli, words: list[str], text: str) ->
 def test_they_are_marked_where_people_look(cli: Cli) -> None:
     assert "(not available yet)" in cli.out("auth", "--help")
     assert "ais auth login  (not available yet)\n" in cli.out("search", "login")
-    assert "(not available yet)" in cli.out("job", "start", "lru", "--help")
+    assert "(not available yet)" in cli.out("job", "start", "etl", "--help")
 
 
 def test_an_alias_with_placeholders(cli: Cli) -> None:

@@ -15,7 +15,7 @@ from aiscli.actions.settings.cli_config import (
     run_show_cli,
     run_use_context,
 )
-from aiscli.actions.settings.config import ConfigRequest, run_config
+from aiscli.actions.settings.config import ConfigRequest, run_config, run_reset_config
 from aiscli.context import CliContext
 from aiscore.errors import InvalidArgumentError
 
@@ -123,20 +123,23 @@ def cli_reset(ctx: typer.Context) -> int:
 
 def reset(
     ctx: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="[cli]", help="What to reset.")] = "cli",
+    what: Annotated[
+        str, typer.Argument(metavar="[cli|cluster]", help="What to reset; this command's settings.")
+    ] = "cli",
 ) -> int:
-    """Reset the settings of this command to the defaults.
+    """Reset the settings of this command, or of the store, to the defaults.
 
-    Works with a file that cannot be read, too. The file is not deleted but renamed to cli.json.bak;
-    the configuration of the store is not touched.
+    Those of this command: a file that cannot be read is no obstacle; it is not deleted but renamed
+    to cli.json.bak. Those of the store: buckets keep the properties they have.
 
     Examples:
       ais config reset
+      ais config reset cluster
     """
+    if what == "cluster":
+        return run_reset_config(CliContext.of(ctx))
     if what != "cli":
-        raise InvalidArgumentError(
-            f'cannot reset "{what}"', hint="only the settings of this command: ais config reset cli"
-        )
+        raise InvalidArgumentError(f'cannot reset "{what}"', hint="use one of: cli, cluster")
     return run_reset_cli(CliContext.of(ctx))
 
 

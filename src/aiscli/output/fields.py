@@ -452,7 +452,7 @@ _COMMANDS: Mapping[str, tuple[Shape, str]] = {
     "config:context_rm": (Shape.ONE, "name was_current"),
     "config:context_set": (Shape.ONE, "name endpoint was"),
     "config:context_use": (Shape.ONE, "name endpoint"),
-    "config:reset": (Shape.ONE, "path saved"),
+    "config:reset": (Shape.ONE, "path? saved? changed?"),
     "doctor:doctor": (Shape.MANY, "check status detail hint"),
     "get_batch:get_batch": (Shape.ONE, _BATCH),
     "get_batch:ml_get_batch": (Shape.ONE, _BATCH),

@@ -1,5 +1,6 @@
 """The configuration of the store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiscli.context import CliContext
@@ -7,7 +8,7 @@ from aiscli.exitcodes import ExitCode
 from aiscli.output import Column
 from aiscore.errors import InvalidArgumentError
 
-__all__ = ["ConfigRequest", "run_config"]
+__all__ = ["ConfigRequest", "run_config", "run_reset_config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,17 @@ def run_config(context: CliContext, request: ConfigRequest) -> ExitCode:
     if len(words) == 1 and "=" not in words[0] and not words[0].lstrip().startswith("{"):
         return _show(context, words[0])
     return _set(context, words)
+
+
+def run_reset_config(context: CliContext) -> ExitCode:
+    """Every setting of the store back to its default."""
+    from aiscore.model.sections import flatten
+
+    before = flatten(context.transport.config())
+    after = flatten(context.transport.reset_config())
+    done = "Config globally reset: all nodes reverted to cluster-wide defaults"
+    _report(context, before, after, done=done, nothing=done)
+    return ExitCode.OK
 
 
 def _show(context: CliContext, section: str) -> ExitCode:
@@ -65,6 +77,24 @@ def _set(context: CliContext, words: tuple[str, ...]) -> ExitCode:
     changes = parse_assignments(ClusterConfig, words)
     before = flatten(context.transport.config())
     after = flatten(context.transport.set_config(changes))
+    _report(
+        context,
+        before,
+        after,
+        done="Cluster config updated",
+        nothing="Cluster config has these values already, nothing to do",
+    )
+    return ExitCode.OK
+
+
+def _report(
+    context: CliContext,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    *,
+    done: str,
+    nothing: str,
+) -> None:
     changed = {
         key: {"value": value, "was": before.get(key, "")}
         for key, value in after.items()
@@ -74,10 +104,5 @@ def _set(context: CliContext, words: tuple[str, ...]) -> ExitCode:
         f'"{key}" set to: "{change["value"]}" (was: "{change["was"]}")'
         for key, change in changed.items()
     ]
-    done = (
-        "Cluster config updated"
-        if changed
-        else "Cluster config has these values already, nothing to do"
-    )
-    context.output.item({"changed": changed}, *lines, *([""] if lines else []), done)
-    return ExitCode.OK
+    text = done if changed else nothing
+    context.output.item({"changed": changed}, *lines, *([""] if lines else []), text)
