@@ -495,3 +495,29 @@ def test_a_home_on_a_read_only_disk(disk: str) -> None:
     assert_sound(store)
     assert len(piece_files(store)) == 1
     store.close()
+
+
+def test_a_full_disk_is_opened_read_and_freed(disk: str) -> None:
+    """Nothing is left, not even for the files that SQLite makes beside the index: a new process still deletes."""
+    home = f"{disk}/home"
+    store = open_store(home)
+    store.create_bucket(BUCKET)
+    names = fill(store, 3 * MIB, "o")
+    store.close()
+    with Path(disk, "filler").open("wb", buffering=0) as filler:
+        for step in (MIB, 4 * KIB):
+            try:
+                while True:
+                    filler.write(bytes(step))
+            except OSError:
+                continue
+    assert os.statvfs(disk).f_bavail == 0
+    store = open_store(home)
+    try:
+        assert names_of(store) == names
+        assert read(store, names[0]) == pattern(3 * MIB, 0)
+        store.delete(BUCKET, names[0], None)
+        store.destroy_bucket(BUCKET)
+        assert store.list_buckets() == []
+    finally:
+        store.close()

@@ -31,6 +31,7 @@ from aiscore.errors import (
     AisError,
     CapacityExceededError,
     InvalidArgumentError,
+    StorageError,
 )
 from aiscore.model.access import Access, allows, format_access
 from aiscore.model.bucket import BucketRef
@@ -91,7 +92,7 @@ class Core:
             os.makedirs(run_directory(home), mode=0o700, exist_ok=True)
         except OSError as exc:
             raise storage_error(exc, home) from exc
-        self.database = Database(home)
+        self.database = self._open_index()
         self.mountpaths = Mountpaths(home, self.database, self.files)
         self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
         self.xactions = Xactions(self.database, self.sessions)
@@ -297,6 +298,27 @@ class Core:
             raise CapacityExceededError(
                 f"no space left on the disk of {self.home}", hint="delete objects, or free space"
             )
+
+    def _open_index(self) -> Database:
+        """The index, on a full disk too: SQLite makes files beside it, for which the reserve is given up."""
+        try:
+            return Database(self.home)
+        except (CapacityExceededError, StorageError):
+            if not self._give_up_reserve():
+                raise
+        return Database(self.home)
+
+    def _give_up_reserve(self) -> bool:
+        """Free the reserve on a disk that is full; False when it is not full, or has no reserve."""
+        try:
+            found = os.statvfs(self.home)
+            if found.f_bavail * found.f_frsize >= RESERVE_SIZE:
+                return False
+            os.unlink(reserve_path(self.home))
+        except OSError:
+            return False
+        self._has_reserve = False
+        return True
 
     def _refill_reserve(self) -> None:
         path = reserve_path(self.home)
