@@ -27,8 +27,22 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+LONG_CASES = (
+    "test_syscalls.py::test_death_at_each_call_leaves_the_old_state_or_the_new_one[rechunk",
+    "test_syscalls.py::test_each_failing_call_gives_a_typed_error_and_keeps_the_old_state[rechunk",
+    "test_sync.py::test_ten_thousand_names_survive_kills",
+    "test_limits.py::test_a_million_names_are_listed_in_flat_memory",
+    "test_aisloader.py::test_memory_stays_flat",
+)
+"""Cases that take long for what they add to their neighbours: they run with the soak."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests out, unless marks are chosen with `-m`."""
+    for item in items:
+        if any(part in item.nodeid for part in LONG_CASES):
+            item.add_marker(pytest.mark.soak)
     if config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("soak")]
