@@ -13,8 +13,8 @@ Made by `.ci/generate_s3.py` from the table that routes requests; change that on
 
 `ais serve` answers S3's API below `/s3`: give a client the endpoint `http://HOST:51080/s3` and path style. With the
 cluster feature `S3-API-via-Root` the API is at `/` as well, and with the server setting `s3_domain = "DOMAIN"` a client
-may ask for `BUCKET.DOMAIN` (virtual-host style). There is never a redirect. Without the setting `s3_keys` any key and
-secret will do.
+may ask for `BUCKET.DOMAIN` (virtual-host style), and at `DOMAIN` for the service. There is never a redirect. Without
+the setting `s3_keys` any key and secret will do.
 
 At `/` the paths of AIStore's own API come first: a bucket with a name like `v1`, `s3` or `ais` is reached below `/s3`.
 Buckets are those of `ais://` in the global namespace. What S3 clients write AIStore's read, and the reverse.
@@ -25,7 +25,8 @@ FACTS = """\
 
 ## Refused
 
-Answered 501 `NotImplemented`, whatever the method, so that no client believes to have what it has not: {refused}.
+Answered 501 `NotImplemented`, but for the requests above, so that no client believes to have what it has not:
+{refused}.
 So are headers that ask for encryption, object lock, website redirects, grants, or appending.
 
 ## Rules
@@ -52,8 +53,9 @@ So are headers that ask for encryption, object lock, website redirects, grants, 
 - **Integrity**: `Content-MD5`, the SHA-256 of the payload, and one checksum (CRC32, CRC32C, CRC64NVME, SHA1,
   SHA256), in a header or in the trailer of `aws-chunked`, are compared before anything is stored. A checksum that
   was sent is kept and given back with `x-amz-checksum-mode: ENABLED`; of an upload in parts it is computed from the
-  parts as they are on disk (`FULL_OBJECT` or `COMPOSITE`), and ListParts does not tell of it. Other content does
-  not inherit it.
+  parts as they are on disk (`FULL_OBJECT` or `COMPOSITE`). Other content does not inherit it. ListParts tells of the
+  checksums that were sent with parts; GetObjectAttributes computes those of an object's parts when it is asked, for
+  1 GiB of them in one page.
 - **Bodies** of XML have up to 4 MiB; a document type declaration is refused.
 """
 

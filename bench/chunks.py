@@ -3,28 +3,33 @@
 PUT and GET move the same bytes into and out of a bucket that chunks them and one that does not, on one mountpath and on
 two (of one disk here: what is seen is the cost of chunks, not the speed of a second disk). The multipart upload sends
 parts from threads, and its time includes the completion, which reads everything once more. Rechunk is measured in both
-directions, with the checksum that it verifies and the new ones of the chunks; `cp` copies a file of the same size.
+directions, with the checksum that it verifies and the new ones of the chunks; `cp` copies a file of the same size. A
+mirrored PUT writes everything twice before it is acknowledged. Jobs are listed with 10,000 ended ones in the table.
 
     python bench/chunks.py [--rounds 5] [--size-mib 1024] [--chunk-mib 64] [--parts 8]
 """
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from aiscore.model import BucketRef, PartRef, PutOptions, RechunkOptions
+from aiscore.model import BucketRef, PartRef, PutOptions, RechunkOptions, XactionFilter
 from aiscore.transport import Transport, open_transport
-from harness import Contender, arguments, compare, finish, goal, machine, ratio, table
+from harness import Contender, arguments, compare, finish, goal, machine, peak_mib, ratio, table
 
 MIB = 1 << 20
-WHOLE, CHUNKED = BucketRef("whole"), BucketRef("chunked")
+WHOLE, CHUNKED, MIRRORED = BucketRef("whole"), BucketRef("chunked"), BucketRef("mirrored")
+ENDED_NS = time.time_ns()
 
 
 def main() -> None:
@@ -42,9 +47,14 @@ def main() -> None:
             with open_transport(f"file://{home}") as transport:
                 prepare(transport, f"{directory}/second-{mountpaths}", mountpaths, chunk)
                 goals += put_and_get(transport, size, mountpaths, options.rounds)
+                if mountpaths == 2:
+                    goals += mirror(transport, size, options.rounds)
                 if mountpaths == 1:
+                    goals += jobs(transport, home, options.rounds)
                     goals += multipart(transport, size, options.parts, options.rounds)
                     goals += rechunk(transport, directory, size, chunk, options.rounds)
+            # Bodies are streamed: it does not grow with --size-mib.
+            print(f"  peak memory so far: {peak_mib()} MiB")
             shutil.rmtree(home)
     finish("chunks", facts, goals, save=options.save)
 
@@ -87,6 +97,43 @@ def put_and_get(
         text = f"{verb} chunked, bandwidth over whole, {where}"
         goals.append(goal(text, ratio(pair[1], pair[0]), 0.95, at_most=False))
     return goals
+
+
+def mirror(transport: Transport, size: int, rounds: int) -> list[dict[str, object]]:
+    block = random.Random(4).randbytes(MIB)
+    transport.create_bucket(MIRRORED, {"mirror.enabled": "true"})
+
+    def put(bucket: BucketRef) -> Callable[[], object]:
+        return lambda: transport.put(bucket, "o", [block] * (size // MIB), PutOptions(size=size))
+
+    pair = [Contender("PUT mirrored", put(MIRRORED)), Contender("PUT whole", put(WHOLE))]
+    compare(pair, rounds=rounds, warmup=1)
+    table("two copies", pair, unit="ms")
+    text = "PUT with two copies, bandwidth over one"
+    return [goal(text, ratio(pair[1], pair[0]), 0.4, at_most=False)]
+
+
+def jobs(transport: Transport, home: str, rounds: int) -> list[dict[str, object]]:
+    """What a busy server has after an hour."""
+    with closing(sqlite3.connect(f"{home}/index.db")) as index:
+        index.executemany(
+            "INSERT INTO xactions VALUES "
+            "(?, 'copy-bck', 'finished', 'ais://whole', '', 1, ?, ?, ?, 0, 1, 10, '', '', '', '{}')",
+            [(f"job{n:08}x", ENDED_NS + n, ENDED_NS + n, ENDED_NS + n) for n in range(10_000)],
+        )
+        index.commit()
+    running = XactionFilter(only_running=True)
+    three = [
+        Contender("all 10,000", transport.list_xactions),
+        Contender("those that run", lambda: transport.list_xactions(running)),
+        Contender("one by its id", lambda: transport.find_xaction("job00000005x")),
+    ]
+    compare(three, rounds=rounds, warmup=1)
+    table("list jobs", three, unit="ms")
+    assert len(transport.list_xactions()) == 10_000
+    transport.forget_xactions(XactionFilter())
+    text = "one job by its id, time over a list of all"
+    return [goal(text, ratio(three[2], three[0]), 0.01, at_most=True)]
 
 
 def multipart(transport: Transport, size: int, parts: int, rounds: int) -> list[dict[str, object]]:

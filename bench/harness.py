@@ -101,28 +101,45 @@ def inverse(values: tuple[float, float, float]) -> tuple[float, float, float]:
 
 def machine(directory: str) -> dict[str, object]:
     """Print and return what the figures depend on."""
-    mount = ""
-    for line in Path("/proc/mounts").read_text().splitlines():
-        _, where, kind, *_ = line.split()
-        if directory.startswith(where) and len(where) >= len(mount.split(" ")[0]):
-            mount = f"{where} {kind}"
     facts: dict[str, object] = {
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0],
-        "filesystem": mount,
+        "filesystem": filesystem(directory),
         "cache": "warm",
     }
     print("  ".join(f"{key}={value}" for key, value in facts.items()))
     return facts
 
 
+def peak_mib() -> int:
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def filesystem(directory: str) -> str:
+    """Where the data lies, the kind of file system, and of ext4 whether it has a journal: it decides about renames."""
+    where, kind, options = "", "", ""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, found, flags, *_ = line.split()
+        is_inside = f"{os.path.realpath(directory)}/".startswith(f"{mount.rstrip('/')}/")
+        if is_inside and len(mount) >= len(where):
+            where, kind, options = mount, found, flags
+    if kind != "ext4":
+        return f"{where} {kind}"
+    number = os.stat(directory).st_dev
+    device = os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    has_journal = any(Path("/proc/fs/jbd2").glob(f"{os.path.basename(device)}-*"))
+    no_flush = ", noauto_da_alloc" if "noauto_da_alloc" in options else ""
+    return f"{where} ext4 ({'with' if has_journal else 'without'} a journal{no_flush})"
+
+
 def finish(
     name: str, facts: dict[str, object], goals: list[dict[str, object]], *, save: bool
 ) -> None:
     """Print peak memory; with `--save` keep a JSON line."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_mib()
     print(f"\npeak memory of this process: {peak} MiB")
     if save:
         RESULTS.mkdir(exist_ok=True)

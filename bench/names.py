@@ -1,15 +1,19 @@
 """Name getters and decision streams: what the load generator itself costs before an operation is sent.
 
-Each getter walks the same number of picks of a list of 100,000 names, the ones without memory also of 100,000,000.
-Printed with it: a whole decision (`WorkerPlan.next`) of six kinds of run, and the memory of a plan over a hundred
-million names.
+Each getter walks the same number of picks of a list of 100,000 names, the ones without memory also of 100,000,000. The
+orders of AIStore's two permutations are measured by themselves as well, by block, as the getters take them: the shuffle
+over a whole epoch, so that building it is part of each index. Printed with it: a whole decision (`WorkerPlan.next`) of
+six kinds of run, and the memory of a plan over a hundred million names.
 
     python bench/names.py [--rounds 15] [--names 100000000]
 """
 
+import itertools
 import resource
 import sys
 import tempfile
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 
 from aisloader.namegetter import NameGetter, open_names
+from aisloader.namegetter.base import BLOCK, Order
+from aisloader.namegetter.perm_affine import AffineOrder
+from aisloader.namegetter.perm_shuffle import ShuffleOrder
 from aisloader.names import FileNames, NamesWriter, TemplateNames
 from aisloader.params import Params, parse
 from aisloader.plan import Plan, WorkerPlan
@@ -25,6 +32,8 @@ from harness import Contender, arguments, compare, finish, goal, machine, ratio,
 
 PICKS = 100_000
 SHORT = 100_000
+LONG_SHUFFLE = 10_000_000
+AFFINE_INDICES = 5_000_000
 OPS = 20_000
 RUNS = {
     "GET": "",
@@ -45,7 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.dir) as directory:
         facts = machine(directory)
         getters(options.names, options.rounds)
-        goals = decisions(directory, options.names, options.rounds)
+        goals = orders(options.names, options.rounds)
+        goals += decisions(directory, options.names, options.rounds)
     finish("names", facts, goals, save=options.save)
 
 
@@ -72,6 +82,37 @@ def getters(long: int, rounds: int) -> None:
             contenders.append(Contender(f"{name}, {long:,}", walker(open_names(params, long))))
     compare(contenders, rounds=rounds)
     table(f"a pick, of {SHORT:,} names", contenders, per=PICKS)
+
+
+def orders(long: int, rounds: int) -> list[dict[str, object]]:
+    """Indices by block: affine over a part of a long list, shuffles over whole epochs; and what they keep."""
+    goals = []
+    epochs = itertools.count(1)
+
+    def walk(order: Order, count: int, epoch: int) -> None:
+        for start in range(0, count, BLOCK):
+            order.at(epoch, np.arange(start, min(start + BLOCK, count), dtype=np.int64))
+
+    cases = (
+        (AffineOrder(long, 1), f"affine, {long:,}", AFFINE_INDICES, 10.0),
+        (ShuffleOrder(SHORT, 1), f"shuffle, {SHORT:,}", SHORT, 35.0),
+        (ShuffleOrder(LONG_SHUFFLE, 1), f"shuffle, {LONG_SHUFFLE:,}", LONG_SHUFFLE, 90.0),
+    )
+    print("\nan index of an order, ns, and the memory that its epoch keeps")
+    for order, name, count, limit in cases:
+        elapsed = []
+        tracemalloc.start()
+        walk(order, count, 0)
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        for _ in range(max(3, rounds // 3)):
+            begun = time.perf_counter_ns()
+            walk(order, count, next(epochs))
+            elapsed.append((time.perf_counter_ns() - begun) / count)
+        low, middle, high = min(elapsed), float(np.median(elapsed)), max(elapsed)
+        print(f"  {name:42} {low:10.2f} {middle:10.2f} {high:10.2f} {kept / (1 << 20):8.1f} MiB")
+        goals.append(goal(f"an index of {name}, ns", (low, middle, high), limit, at_most=True))
+    return goals
 
 
 def write_names(path: str, count: int) -> FileNames:

@@ -65,6 +65,7 @@ _aisloader() {
     -loaderid|--loaderid) COMPREPLY=(); return ;;
     -loadernum|--loadernum) COMPREPLY=(); return ;;
     -loaderidhashlen|--loaderidhashlen) COMPREPLY=(); return ;;
+    -start-at|--start-at) COMPREPLY=(); return ;;
     -statsinterval|--statsinterval) COMPREPLY=(); return ;;
     -stats-output|--stats-output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -statsdip|--statsdip) COMPREPLY=(); return ;;
@@ -75,7 +76,7 @@ _aisloader() {
     -retries|--retries) COMPREPLY=(); return ;;
   esac
   if [[ $cur == -* ]]; then [[ $cur == --* ]] && dash="-"
-    COMPREPLY=($(compgen -P "$dash" -W "-endpoint -ip -port -timeout -tokenfile -randomproxy -s3endpoint -s3profile -s3-use-path-style -bucket -provider -bprops -duration -numworkers -epochs -perm-shuffle-max -pctput -pctupdate -maxputs -totalputsize -seed -tmpdir -readertype -name-getter -resume -shared-epochs -rate -arrival -max-backlog -warmup -processes -epoch-batch -minsize -maxsize -size-dist -cksum-type -verifyhash -arch.pct -arch.format -arch.prefix -arch.num-files -arch.minsize -arch.maxsize -arch.list -subdir -num-subdirs -randomname -filelist -name-template -name-count -skiplist -readoff -readlen -readrandom -readalign -get-batchsize -get-batch-format -cont-on-err -continue-on-err -latest -cached -list-dirs -evict-batchsize -nbi -multipart-chunks -pctmultipart -pctmpdstream -mpdstream-workers -mpdstream-chunk-size -etl -etl-spec -loaderid -loadernum -loaderidhashlen -getloaderid -statsinterval -stats-output -json -statsdip -statsdport -statsdprobe -statsd -result -csv -live -cleanup -stoppable -dry-run -trace-http -quiet -max-errors -retries -usage -help -h -version" -- "${cur#"$dash"}"))
+    COMPREPLY=($(compgen -P "$dash" -W "-endpoint -ip -port -timeout -tokenfile -randomproxy -s3endpoint -s3profile -s3-use-path-style -bucket -provider -bprops -duration -numworkers -epochs -perm-shuffle-max -pctput -pctupdate -maxputs -totalputsize -seed -tmpdir -readertype -name-getter -resume -shared-epochs -rate -arrival -max-backlog -warmup -processes -epoch-batch -minsize -maxsize -size-dist -cksum-type -verifyhash -arch.pct -arch.format -arch.prefix -arch.num-files -arch.minsize -arch.maxsize -arch.list -subdir -num-subdirs -randomname -filelist -name-template -name-count -skiplist -readoff -readlen -readrandom -readalign -get-batchsize -get-batch-format -cont-on-err -continue-on-err -latest -cached -list-dirs -evict-batchsize -nbi -multipart-chunks -pctmultipart -pctmpdstream -mpdstream-workers -mpdstream-chunk-size -etl -etl-spec -loaderid -loadernum -loaderidhashlen -getloaderid -start-at -statsinterval -stats-output -json -statsdip -statsdport -statsdprobe -statsd -result -csv -live -cleanup -stoppable -dry-run -trace-http -quiet -max-errors -retries -usage -help -h -version" -- "${cur#"$dash"}"))
   elif [[ $COMP_CWORD -eq 1 ]]; then
     COMPREPLY=($(compgen -W "run report compare merge calibrate usage completion version" -- "$cur"))
   else

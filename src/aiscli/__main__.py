@@ -184,12 +184,24 @@ def _report_usage(error: Exception, output: Output) -> int | None:
         output.trace(describe())
         return 2
     _traceback(output)
-    reason = str(describe()).rstrip(".")
+    reason = _named(error, str(describe()).rstrip("."))
     output.error(f"incorrect '{path}' usage: {reason[:1].lower()}{reason[1:]}")
     if context is not None:
         output.trace(context.get_usage())
     output.trace(f"For more, run '{path} --help'")
     return 2
+
+
+def _named(error: Exception, reason: str) -> str:
+    """What the parser says of a text that is no number, with the text and without its technicalities."""
+    errors = getattr(error.__cause__, "errors", None)
+    found = errors()[0] if errors is not None else {}
+    expected = {"int_parsing": "a whole number", "float_parsing": "a number"}.get(
+        found.get("type", "")
+    )
+    if expected is None:
+        return reason
+    return reason.replace(found["msg"], f'"{found["input"]}" is not {expected}')
 
 
 def _report_bug(error: Exception, context: CliContext) -> int:

@@ -24,6 +24,7 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "AIS_AUTHN_URL": "token service",
         "AIS_AUTHN_TOKEN": "token to send",
         "AIS_AUTHN_TOKEN_FILE": "file with the token; default auth.token beside the settings",
+        "AIS_LOAD": "off never slows down or refuses because of the load; or grades to go by, memory:high,disk:low",
         "AIS_PAGER": "pages long help on a terminal; else PAGER; empty for neither",
         "AIS_DEBUG": "1 prints the traceback of an error",
         "NO_COLOR": "if set, no colours",

@@ -18,8 +18,12 @@ __all__ = ["run_fast"]
 
 def run_fast(args: Sequence[str], context: CliContext) -> int | None:
     """Run `args` if it is a line that a fast command takes as it is."""
-    command = _FAST.get(args[0]) if args else None
-    return command(args[1:], context) if command is not None else None
+    # `bucket ls` and the like first: settings that AIStore's CLI wrote make `ls` an alias of it.
+    for count in (2, 1):
+        command = _FAST.get(" ".join(args[:count])) if len(args) >= count else None
+        if command is not None:
+            return command(args[count:], context)
+    return None
 
 
 def _version(args: Sequence[str], context: CliContext) -> int | None:
@@ -110,9 +114,13 @@ def _complete(args: Sequence[str], context: CliContext) -> int | None:
 
 _FAST: Mapping[str, Callable[[Sequence[str], CliContext], int | None]] = {
     "__complete": _complete,
+    "bucket ls": _ls,
     "cat": _cat,
     "get": _get,
     "ls": _ls,
+    "object cat": _cat,
+    "object get": _get,
+    "object put": _put,
     "put": _put,
     "version": _version,
     "--version": _version,

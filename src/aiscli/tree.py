@@ -232,12 +232,18 @@ _JOB = Branch(
                 "move-bck": _MV,
                 "rechunk": _RECHUNK,
                 "rebalance": _NOTHING_TO_BALANCE,
-                "resilver": _NOTHING_TO_BALANCE,
+                "mirror": _leaf("job", "mirror", "Keep the objects of a bucket on several disks."),
+                "resilver": _leaf(
+                    "job",
+                    "resilver",
+                    "Restore copies, and spread objects, after disks have come or gone.",
+                ),
                 "warm-up-metadata": _leaf(
                     "job", "warm_up", "Read metadata of a bucket ahead of use."
                 ),
             },
         ),
+        "rm": _leaf("job", "rm", "Forget jobs that have ended."),
         "stop": _leaf("job", "stop", "Stop jobs."),
         "wait": _leaf("job", "wait", "Wait for jobs."),
     },

@@ -24,6 +24,7 @@ __all__ = [
     "FormatVersionError",
     "InvalidArgumentError",
     "InvalidNameError",
+    "LimitedCoexistenceError",
     "MountpathNotFoundError",
     "NotFoundError",
     "ObjectNotFoundError",
@@ -158,6 +159,12 @@ class BusyError(AisError):
     retryable = True
 
 
+class LimitedCoexistenceError(BusyError):
+    """A job that must not run beside this one is running."""
+
+    code = "ErrLimitedCoexistence"
+
+
 class RangeNotSatisfiableError(AisError):
     """The byte range lies outside of the object.
 
@@ -188,11 +195,21 @@ class CapacityExceededError(AisError):
 
 
 class ThrottledError(AisError):
-    """Too many requests; retry later."""
+    """Too many requests; retry later.
+
+    Attributes:
+        retry_after_s: what the store asks to wait before the next try, at least.
+    """
 
     status = 429
     code = "ErrTooManyRequests"
     retryable = True
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class UnavailableError(AisError):

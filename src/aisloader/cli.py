@@ -27,10 +27,12 @@ def main() -> NoReturn:
     try:
         code = run_command(sys.argv[1:], os.environ)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as exc:
+        if not isinstance(exc, BrokenPipeError):
+            _note(f"cannot write to {exc.filename or 'stdout'}: {exc.strerror}")
         # Python flushes stdout once more at exit; give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = _BROKEN_PIPE
+        code = _BROKEN_PIPE if isinstance(exc, BrokenPipeError) else _ERROR
     sys.exit(code)
 
 

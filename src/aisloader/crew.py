@@ -53,7 +53,7 @@ def process_count(params: "Params") -> int:
 class _Member:
     process: "SpawnProcess"
     pipe: Connection
-    first: int
+    workers: int
     is_ended: bool = False
 
 
@@ -65,8 +65,15 @@ class Crew:
         died: processes that ended without being asked.
     """
 
-    def __init__(self, params: "Params", names: "NameSource | None", layout: BoardLayout) -> None:
+    def __init__(
+        self,
+        params: "Params",
+        names: "NameSource | None",
+        layout: BoardLayout,
+        gateways: tuple[str, ...] = (),
+    ) -> None:
         self._params = params
+        self._gateways = gateways
         self._names = names
         self._layout = layout
         self._memory = SharedBlock.create(layout.size)
@@ -95,7 +102,8 @@ class Crew:
         """Start all processes and wait until they are ready; False when the run was stopped meanwhile.
 
         Args:
-            tell: takes messages of the processes: `("failure", operation, kind, text)`.
+            tell: takes messages of the processes: `("failure", operation, kind, text)`, `("broken", text, hint)`, and
+                `("died", pid, workers)` of one that cannot send any more.
             is_stopped: asked now and then.
 
         Raises:
@@ -119,17 +127,29 @@ class Crew:
                 count=end - first,
                 number=number,
                 lock=lock,
+                gateways=self._gateways,
             )
             process = context.Process(target=main, args=(spec, theirs), daemon=True)
             process.start()
             theirs.close()
-            self._members.append(_Member(process, ours, first))
+            self._members.append(_Member(process, ours, end - first))
         return self._wait_ready(is_stopped)
 
-    def go(self) -> int:
-        """Start the clock; when it starts, on `perf_counter_ns`."""
+    def wait(self, until_ns: int, is_stopped: Callable[[], bool]) -> bool:
+        """Wait, ready, until shortly before a moment on `perf_counter_ns`; False when the run was stopped meanwhile."""
+        while (left := until_ns - 5 * START_DELAY_NS - time.perf_counter_ns()) > 0:
+            if is_stopped():
+                self.stop()
+                return False
+            if not self.is_running:
+                return True  # the run will tell that they died
+            self.attend(min(left / 1e9, 0.1))
+        return True
+
+    def go(self, due_ns: int = 0) -> int:
+        """Start the clock, at `due_ns` or as soon as possible after it; when it starts, on `perf_counter_ns`."""
         control = self.board.control
-        start = time.perf_counter_ns() + START_DELAY_NS
+        start = max(time.perf_counter_ns() + START_DELAY_NS, due_ns)
         limit = self._params.deadline_ns
         control[Control.START_NS] = start
         control[Control.DEADLINE_NS] = NO_DEADLINE if limit is None else start + limit
@@ -197,6 +217,7 @@ class Crew:
         except (EOFError, OSError):
             member.is_ended = True
             self.died += 1
+            self._tell(("died", member.process.pid, member.workers))
             return
         if message[0] == "ended":
             member.is_ended = True

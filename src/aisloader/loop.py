@@ -5,13 +5,14 @@ it is how the loader knows whether it was the limit.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiscore.model.units import MILLISECOND
 from aisloader.arrivals import Arrivals
-from aisloader.operations import SERIES_OF, Operations
+from aisloader.operations import SERIES_OF, Operations, Outcome
 from aisloader.plan import Op, OpKind
 from aisloader.quota import Quota
 from aisloader.stats.board import Control
@@ -19,14 +20,24 @@ from aisloader.stats.failure import classify
 from aisloader.stats.recorder import Recorder, SlotHead
 from aisloader.stats.series import Metric, Series
 
-__all__ = ["GAVE_UP", "STOPPED", "Complaints", "Planned", "WorkerLoop", "run_worker"]
+__all__ = [
+    "FAILURES_IN_A_ROW_MAX",
+    "GAVE_UP",
+    "STOPPED",
+    "Begun",
+    "Complaints",
+    "Planned",
+    "WorkerLoop",
+    "run_worker",
+    "sleep_until",
+]
 
 STOPPED = 1
 """Value of `Control.STOP`: end after the operation under way."""
 GAVE_UP = 2
 """The same, because nothing succeeds any more and nothing else would end the run."""
 FAILURES_IN_A_ROW_MAX = 100
-"""For one worker of a run without a limit of time."""
+"""For one worker of a run without a limit of time: with the pauses a minute and a half, a server's restart."""
 UNSENT_MAX = 10_000_000
 """Operations that were due and not sent, as far as one process counts them."""
 _BACKOFF_AFTER = 3
@@ -79,14 +90,31 @@ class WorkerLoop:
     """What the plan gave out last, when the run ended before it was begun."""
 
 
-def run_worker(loop: WorkerLoop) -> None:
-    """Work until the plan, the time or the coordinator ends it."""
+class Begun(NamedTuple):
+    """An operation that was begun elsewhere.
+
+    Attributes:
+        op: the operation.
+        last: when the one before it had ended, ns.
+        finish: what is left to do of it.
+    """
+
+    op: Op
+    last: int
+    finish: Callable[[Op], Outcome]
+
+
+def run_worker(loop: WorkerLoop, begun: Begun | None = None) -> None:
+    """Work until the plan, the time or the coordinator ends it; first of all, finish what was begun."""
     control = loop.control
     start, deadline = control[Control.START_NS], control[Control.DEADLINE_NS]
-    _sleep_until(start, control)
+    sleep_until(start, control)
     last = max(perf_counter_ns(), start)
     in_a_row = 0
     op: Op | None = None
+    if begun is not None:
+        in_a_row = 0 if _perform(loop, begun.op, 0, begun.last, begun.finish) else 1
+        last = perf_counter_ns()
     while not control[Control.STOP] and last < deadline:
         op = loop.plan.next()
         if op is None:
@@ -119,7 +147,7 @@ def run_worker(loop: WorkerLoop) -> None:
             control[Control.STOP] = control[Control.STOP] or GAVE_UP
         elif in_a_row > _BACKOFF_AFTER and loop.arrivals is None:
             # A store that refuses everything at once must not be asked a hundred thousand times a second.
-            _sleep_until(
+            sleep_until(
                 last + int(min(0.001 * 2 ** (in_a_row - _BACKOFF_AFTER), _BACKOFF_MAX_S) * 1e9),
                 control,
                 deadline,
@@ -136,11 +164,17 @@ def _count_unsent(loop: WorkerLoop, op: Op, limit_ns: int) -> None:
     loop.recorders[SERIES_OF[op.kind]].unsent(loop.arrivals.count_until(limit_ns, UNSENT_MAX))
 
 
-def _perform(loop: WorkerLoop, op: Op, due: int, last: int) -> bool:
+def _perform(
+    loop: WorkerLoop,
+    op: Op,
+    due: int,
+    last: int,
+    action: Callable[[Op], Outcome] | None = None,
+) -> bool:
     """Do one operation and count it; True when it succeeded."""
     operations = loop.operations
     try:
-        begun, ended = operations.run(op)
+        begun, ended = (action or operations.run)(op)
     except (
         Exception
     ) as exc:  # a worker's outermost frame: whatever it was, the run goes on and counts it
@@ -170,14 +204,14 @@ def _wait(loop: WorkerLoop, due: int, now: int) -> bool:
     """Sleep until an operation is due; False when the run ends before."""
     if now >= due:
         return True  # no worker was free: that is the store's doing, and part of the response time
-    if not _sleep_until(due, loop.control):
+    if not sleep_until(due, loop.control):
         return False
     woken = perf_counter_ns()
     loop.head.waited(woken - now, woken - due)
     return True
 
 
-def _sleep_until(moment: int, control: memoryview, limit: int = 0) -> bool:
+def sleep_until(moment: int, control: memoryview, limit: int = 0) -> bool:
     """Sleep; False when the run was stopped meanwhile."""
     if limit:
         moment = min(moment, limit)

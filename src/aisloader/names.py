@@ -65,6 +65,13 @@ class TemplateNames:
         self._ranges = template.ranges
         self._prefix = template.prefix
         self._count = known if known is not None and not count else count
+        self._first = self._step = 0
+        self._form: str | None = None
+        if len(template.ranges) == 1:  # the usual template: one number
+            part = template.ranges[0]
+            self._first, self._step = part.start, part.step
+            before, after = (text.replace("%", "%%") for text in (template.prefix, part.gap))
+            self._form = f"{before}%0{part.width}d{after}"
 
     def __reduce__(self) -> tuple[type, tuple[str, int]]:
         return type(self), (self._text, self._asked)
@@ -76,6 +83,8 @@ class TemplateNames:
         """Digits of a mixed-radix number, the rightmost range fastest."""
         if not 0 <= index < self._count:
             raise IndexError(index)
+        if self._form is not None:
+            return self._form % (self._first + index * self._step), ""
         parts: list[str] = []
         for part in reversed(self._ranges):
             radix = part.count

@@ -6,6 +6,7 @@ are compared after it has closed where the transport allows that. One object of 
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,13 @@ from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.model.stream import BLOCK_SIZE
 from aiscore.transport.base import DEFAULT_GET, Transport
 from aiscore.transport.digest import digest_of
+from aiscore.transport.drain import open_drain
 from aisloader.content import Made, WorkerContent
 from aisloader.plan import Op, OpKind
 from aisloader.stats.failure import ShortBatchError
 from aisloader.stats.recorder import Recorder
 from aisloader.stats.series import Metric, Series
+from aisloader.tracing import PhaseTracer
 
 if TYPE_CHECKING:
     from aisloader.params import Params
@@ -72,6 +75,10 @@ class Operations:
 
     `run` raises what the store raised; nothing of a failed operation has been counted then but that it was started.
     `series` tells which operation was under way, and `begun_ns` since when.
+
+    Attributes:
+        buffer: where content goes that nobody looks at.
+        drain: the short way of a GET; None when there is none.
     """
 
     def __init__(
@@ -80,17 +87,25 @@ class Operations:
         params: "Params",
         content: WorkerContent,
         recorders: dict[Series, Recorder],
+        tracer: PhaseTracer | None = None,
     ) -> None:
         self._transport = transport
         self._bucket = params.bucket.ref
         self._content = content
         self._recorders = recorders
+        self._tracer = tracer
         self._params = params
-        self._buffer = memoryview(bytearray(BLOCK_SIZE))
+        self.buffer = memoryview(bytearray(BLOCK_SIZE))
         self._checksum_type = ChecksumType(params.size_cksum.cksum_type)
         self._verifies = params.size_cksum.verifyhash
         self._is_embedded = params.cluster.is_embedded
         self._batch_format = ArchiveFormat.parse(params.read.batch_format)
+        self._get_options = DEFAULT_GET
+        if params.read.latest or params.etl.is_enabled:
+            self._get_options = GetOptions(latest=params.read.latest, etl_name=params.etl.applied)
+        # Content that nobody looks at, of plain reads, has a shorter way.
+        is_plain = self._get_options is DEFAULT_GET and not (self._is_embedded or self._verifies)
+        self.drain = open_drain(transport, self._bucket) if is_plain else None
         self._threads: ThreadPoolExecutor | None = None
         self.series = Series.GET
         self.begun_ns = 0
@@ -107,6 +122,8 @@ class Operations:
     def close(self) -> None:
         """End threads, if there are any, and remove files."""
         self._content.close()
+        if self.drain is not None:
+            self.drain.close()
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
@@ -121,8 +138,14 @@ class Operations:
     def _begin(self, series: Series) -> int:
         self.series = series
         self._recorders[series].started()
+        if self._tracer is not None:
+            self._tracer.start()
         self.begun_ns = begun = perf_counter_ns()
         return begun
+
+    def _note_phases(self, series: Series, ended: int) -> None:
+        if self._tracer is not None and (phases := self._tracer.end(ended)) is not None:
+            self._recorders[series].phases(phases)
 
     # writes
 
@@ -142,6 +165,7 @@ class Operations:
         self._transport.put(self._bucket, name, body, options)
         ended = perf_counter_ns()
         self._recorders[Series.PUT].done(ended - begun, made.size)
+        self._note_phases(Series.PUT, ended)
         return begun, ended
 
     def _put_parts(self, op: Op) -> Outcome:
@@ -161,10 +185,35 @@ class Operations:
     # reads
 
     def _get(self, op: Op) -> Outcome:
+        drain = self.drain
+        is_traced = self._tracer is not None and self._tracer.is_on
+        if drain is None or op.length or op.archpath or is_traced:
+            return self._get_slowly(op)
+        begun = self._begin(Series.GET)
+        first, size = drain.read(op.name, self.buffer)
+        ended = perf_counter_ns()
+        self._recorders[Series.GET].read(begun, first, ended, size)
+        return begun, ended
+
+    def settle(self, op: Op, begun: int, error: Exception | None) -> Outcome:
+        """End a GET that was begun on `drain`, and whose answer is not the usual one.
+
+        Raises:
+            AisError: it failed.
+        """
+        assert self.drain is not None
+        self.series, self.begun_ns = Series.GET, begun
+        first, size = self.drain.settle(op.name, self.buffer, error)
+        ended = perf_counter_ns()
+        self._recorders[Series.GET].read(begun, first, ended, size)
+        return begun, ended
+
+    def _get_slowly(self, op: Op) -> Outcome:
         begun = self._begin(Series.GET)
         size = self._read(op, begun, Series.GET)
         ended = perf_counter_ns()
         self._recorders[Series.GET].done(ended - begun, size)
+        self._note_phases(Series.GET, ended)
         return begun, ended
 
     def _update(self, op: Op) -> Outcome:
@@ -173,14 +222,16 @@ class Operations:
         size = self._read(op, begun, Series.GET)
         ended = perf_counter_ns()
         self._recorders[Series.GET].done(ended - begun, size)
+        self._note_phases(Series.GET, ended)
         _, ended = self._write(op.name, self._content.plain(op._replace(size=size)))
         return begun, ended
 
     def _read(self, op: Op, begun: int, series: Series) -> int:
         """Read and drop the content; its size."""
-        options = DEFAULT_GET
+        options = self._get_options
         if op.length or op.archpath:
-            options = GetOptions(
+            options = replace(
+                options,
                 byte_range=ByteRange(op.offset, op.length) if op.length else None,
                 archpath=op.archpath or None,
             )
@@ -190,7 +241,7 @@ class Operations:
         if self._verifies:
             return self._read_verified(op, options, begun, series)
         size = 0
-        buffer = self._buffer
+        buffer = self.buffer
         with self._transport.open(self._bucket, op.name, options) as reader:
             while count := reader.readinto(buffer):
                 if not size:
@@ -200,7 +251,7 @@ class Operations:
 
     def _read_verified(self, op: Op, options: GetOptions, begun: int, series: Series) -> int:
         size = 0
-        buffer = self._buffer
+        buffer = self.buffer
         with self._transport.open(self._bucket, op.name, options) as reader:
             checksum = reader.props.checksum
             comparable = not op.length and not op.archpath and checksum is not None

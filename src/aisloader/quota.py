@@ -5,6 +5,7 @@ to the bytes that are left, and the run ends when all that was reserved has succ
 """
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -24,6 +25,7 @@ class Quota:
         lock: held, for microseconds, while they change.
         maxputs: 0 is no limit.
         totalputsize: bytes; 0 is no limit.
+        clock: what time it is, ns; that of the deadline.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Quota:
         lock: AbstractContextManager[Any],
         maxputs: int,
         totalputsize: int,
+        clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._control = control
         self._lock = lock
         self._maxputs = maxputs
         self._totalputsize = totalputsize
+        self._clock = clock
 
     def reserve(self, op: Op) -> Op | None:
         """The operation, cut to what is left; None when the limit is reached and everything below it has succeeded.
@@ -56,7 +60,7 @@ class Quota:
                 if control[Control.CONFIRMED] == puts:
                     control[Control.STOP] = control[Control.STOP] or 1
                     return None
-            if control[Control.STOP] or time.perf_counter_ns() >= control[Control.DEADLINE_NS]:
+            if control[Control.STOP] or self._clock() >= control[Control.DEADLINE_NS]:
                 return None
             time.sleep(_NAP_S)
 

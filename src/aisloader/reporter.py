@@ -1,7 +1,7 @@
 """Readings of the counters at their times, turned into seconds and intervals for the sinks."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiscore.model.units import SECOND
 from aisloader.stats.board import Board
@@ -33,15 +33,22 @@ class Reporter:
         board: what is read.
         interval_ns: 0 for no intervals.
         warmup_ns: beginning that `measured` leaves out.
+        clock: what time it is, ns; that of the workers.
     """
 
     def __init__(
-        self, sinks: Sequence[Sink], board: Board, interval_ns: int, warmup_ns: int
+        self,
+        sinks: Sequence[Sink],
+        board: Board,
+        interval_ns: int,
+        warmup_ns: int,
+        clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._sinks = sinks
         self._board = board
         self._interval_ns = interval_ns
         self._warmup_ns = warmup_ns
+        self._clock = clock
         self._start_ns = 0
         self._wall = 0.0
         self._baseline: Reading = {}
@@ -54,9 +61,9 @@ class Reporter:
             sink.start(info)
 
     def begin(self, start_ns: int) -> None:
-        """The clock starts at `start_ns`, on `perf_counter_ns`."""
+        """The clock starts at `start_ns`, on `clock`."""
         self._start_ns = self._baseline_ns = start_ns
-        self._wall = time.time() + (start_ns - time.perf_counter_ns()) / SECOND
+        self._wall = time.time() + (start_ns - self._clock()) / SECOND
         reading = {series: Totals() for series in self._board.layout.metrics}
         self._baseline = reading
         self._second = _Clock(start_ns, SECOND, reading)
@@ -65,18 +72,18 @@ class Reporter:
 
     def elapsed_ns(self) -> int:
         """Since the start of the clock."""
-        return max(time.perf_counter_ns() - self._start_ns, 0)
+        return max(self._clock() - self._start_ns, 0)
 
     def time_to_next_s(self) -> float:
         """Until something is due here."""
         due = min(self._second.next_ns, self._interval.next_ns)
         if self._warmup_ns and self._baseline_ns == self._start_ns:
             due = min(due, self._start_ns + self._warmup_ns)
-        return max(due - time.perf_counter_ns(), 0) / SECOND
+        return max(due - self._clock(), 0) / SECOND
 
     def tick(self) -> None:
         """Report what is due."""
-        now = time.perf_counter_ns()
+        now = self._clock()
         warm = self._start_ns + self._warmup_ns
         if self._warmup_ns and self._baseline_ns == self._start_ns and now >= warm:
             self._baseline, self._baseline_ns = self._board.totals(), now
@@ -94,7 +101,7 @@ class Reporter:
             ended_ns: when the last worker ended; 0 when not all did.
         """
         reading = self._board.totals()
-        now = ended_ns or time.perf_counter_ns()
+        now = ended_ns or self._clock()
         for clock, is_interval in ((self._second, False), (self._interval, True)):
             has_news = _span(clock.reading, reading, 0.0, 1).count or now - clock.last_ns > _TAIL_NS
             if has_news and clock.period_ns < 1 << 62:

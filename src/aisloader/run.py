@@ -8,38 +8,40 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.units import SECOND, format_duration
-from aisloader.available import check_available, check_target
+from aisloader.available import check_target
 from aisloader.crew import Crew
-from aisloader.loop import GAVE_UP
+from aisloader.loop import FAILURES_IN_A_ROW_MAX, GAVE_UP
 from aisloader.operations import needed_series
 from aisloader.params.describe import runtime_configuration
 from aisloader.plan import Plan
+from aisloader.reach import gateways_of, open_store
 from aisloader.reporter import Reporter
-from aisloader.startup import environment, parameter_lines
+from aisloader.startup import check_start, environment, parameter_lines, start_ns
 from aisloader.stats.board import BoardLayout, Control, Head
+from aisloader.stats.guarded import GuardedSink
+from aisloader.stats.outage import OutageSink
 from aisloader.stats.report import JsonSink, TextSink, complain, say
 from aisloader.stats.sample import Final, RunInfo, Sink
 from aisloader.stats.series import Metric, Series
 from aisloader.stats.verdict import Figures, judge
 from aisloader.target import clean_up, found_line, prepare_bucket, read_names
-from aisloader.worker import connection_of
+from aisloader.transform import transforming
 
 if TYPE_CHECKING:
     from aiscore.transport.base import Transport
     from aisloader.params import Params
     from aisloader.stats.live import LiveSink
-    from aisloader.stats.statsd import StatsdSink
 
 __all__ = ["EXIT_FAILURES", "EXIT_INTERRUPTED", "layout_of", "run"]
 
 EXIT_FAILURES = 1
-"""Operations failed, more than `-max-errors` allows, or the run broke down."""
+"""Operations failed, more than `-max-errors` allows, the run broke down, or a report could not be written."""
 EXIT_INTERRUPTED = 130
 COVERAGE_NAMES_MAX = 1 << 30
 """More names are not audited: it takes a byte for each."""
@@ -61,9 +63,10 @@ def run(params: "Params") -> int:
         if not params.misc.quiet:
             say("\n".join(parameter_lines(params)), chat)
         if params.misc.dry_run:
-            config = runtime_configuration(params, "-", params.cluster.endpoint or "embedded")
+            config = runtime_configuration(params, "-", params.cluster.shown)
             say(f"Runtime configuration:\n{json.dumps(config, indent=4)}", chat)
             return 0
+        check_start(params)
         return _Run(params, stack, out, chat).run()
 
 
@@ -77,28 +80,33 @@ class _Run:
         self._chat = chat
         self._signals = 0
         self._crew: Crew | None = None
-        self._statsd_sink: StatsdSink | None = None
+        self._is_tracing = params.misc.trace_http
         self._plan: Plan | None = None
         self._live: LiveSink | None = None
+        self._reports: list[GuardedSink] = []
+        self._has_begun = self._is_ending = False
 
     def run(self) -> int:
         """All of it."""
-        from aiscore.transport.registry import open_transport
-
         params = self._params
         self._stack.enter_context(self._handling_signals())
-        transport = self._stack.enter_context(
-            open_transport(params.cluster.endpoint or None, connection=connection_of(params))
-        )
+        transport = self._stack.enter_context(open_store(params))
         begun = time.monotonic()
-        if params.is_no_op:
-            code = 0
-        else:
-            code = self._measure(transport)
-            self._crew = None  # from here on Ctrl-C is what it always is
+        code = 0
+        unsaid: OSError | None = None
+        if not params.is_no_op:
+            try:
+                code = self._measure(transport)
+            except OSError as exc:
+                if not self._has_begun:
+                    raise
+                unsaid = exc  # stdout is full, or its reader has gone: what was loaded is removed all the same
+            self._is_ending = False  # from here on Ctrl-C is what it always is
         if params.misc.cleanup:
             self._signals = 0
             clean_up(transport, params, complain)
+        if unsaid is not None:
+            raise unsaid
         self._say(
             f"\nActual run duration: {format_duration(round((time.monotonic() - begun) * 1e9))}"
         )
@@ -106,7 +114,6 @@ class _Run:
 
     def _measure(self, transport: "Transport") -> int:
         params = self._params
-        check_available(transport, params)
         if params.bucket.is_generated:
             self._say(f"New bucket name {params.bucket.ref.name!r}")
         state = prepare_bucket(transport, params)
@@ -116,25 +123,44 @@ class _Run:
             self._say(found_line(state))
         plan = self._plan = Plan(params, names)
         sinks = self._sinks()
-        crew = self._stack.enter_context(Crew(params, names, layout_of(params)))
+        gateways = gateways_of(params) if params.cluster.randomproxy else ()
+        if params.etl.is_enabled:
+            self._stack.enter_context(transforming(transport.endpoint, params, self._say, complain))
+        with Crew(params, names, layout_of(params), gateways) as crew:
+            try:
+                return self._load(crew, sinks, plan, transport.endpoint)
+            finally:
+                self._crew, self._is_ending = None, True
+
+    def _load(self, crew: Crew, sinks: list[Sink], plan: Plan, endpoint: str) -> int:
+        params = self._params
         self._crew = crew
+        self._tell_crew_to_trace()
         if not crew.start(self._complaint, lambda: self._signals > 0):
             complain("stopped before the start")
             return EXIT_INTERRUPTED
+        due_ns = start_ns(params)
+        if not crew.wait(due_ns, lambda: self._signals > 0):
+            complain("stopped before the start")
+            return EXIT_INTERRUPTED
         reporter = Reporter(sinks, crew.board, params.stats.interval_ns, params.workload.warmup_ns)
-        config = runtime_configuration(params, plan.getter_label, transport.endpoint)
+        config = runtime_configuration(params, plan.getter_label, endpoint)
         if params.stats.json:
             self._say(f"Runtime configuration:\n{json.dumps(config, indent=4)}")
         reporter.start(
             RunInfo(
                 config=config,
                 params=_plain(params),
-                environment=environment(transport.endpoint),
+                environment=environment(endpoint),
                 has_rate=bool(params.workload.rate),
                 started=time.time(),
             )
         )
-        reporter.begin(crew.go())
+        self._has_begun = True
+        begun_ns = crew.go(due_ns)
+        reporter.begin(begun_ns)
+        if due_ns and begun_ns > due_ns:
+            complain(f"a late start, {(begun_ns - due_ns) / SECOND:.3f} s after -start-at")
         self._watch(crew, reporter)
         final = self._final(crew, reporter)
         reporter.finish(final)
@@ -228,7 +254,7 @@ class _Run:
             complain(f"{crew.died} worker process(es) died: the results are incomplete")
             return EXIT_FAILURES
         if final.ended_by == "failures":
-            complain("gave up: nothing succeeds any more")
+            complain(f"gave up: a worker failed {FAILURES_IN_A_ROW_MAX} times in a row")
             return EXIT_FAILURES
         if not self._params.misc.allows(run.errors, run.count + run.errors):
             complain(
@@ -238,26 +264,28 @@ class _Run:
             return EXIT_FAILURES
         if self._signals and not self._params.misc.stoppable:
             return EXIT_INTERRUPTED
-        return 0
+        # What could not be written was said when it happened.
+        return EXIT_FAILURES if any(report.is_lost for report in self._reports) else 0
 
     # reports
 
     def _sinks(self) -> list[Sink]:
         stats = self._params.stats
-        sinks: list[Sink] = [JsonSink(self._out) if stats.json else TextSink(self._out)]
-        self._stack.callback(sinks[0].close)
+        report = JsonSink(self._out) if stats.json else TextSink(self._out)
+        sinks: list[Sink] = [self._guarded(report, stats.output or "to stdout")]
         if stats.csv:
             from aisloader.stats.csvsink import CsvSink
 
-            sinks.append(CsvSink(_create(stats.csv, "-csv")))
+            sinks.append(self._guarded(CsvSink(_create(stats.csv, "-csv")), stats.csv))
         if stats.result:
             from aisloader.stats.result import ResultSink
 
-            sinks.append(ResultSink(stats.result, self._params.workload.warmup_ns))
+            result = ResultSink(stats.result, self._params.workload.warmup_ns)
+            sinks.append(self._guarded(result, stats.result))
         if stats.statsd and (statsd := self._statsd()) is not None:
             sinks.append(statsd)
-        for sink in sinks[1:]:
-            self._stack.callback(sink.close)
+            self._stack.callback(statsd.close)
+        sinks.append(OutageSink(self._tell, self._outlook()))
         if stats.live and sys.stderr.isatty():
             from aisloader.stats.live import LiveSink
 
@@ -266,6 +294,13 @@ class _Run:
             # The first, because it clears the place where others print.
             return [self._live, *sinks]
         return sinks
+
+    def _guarded(self, sink: Sink, name: str) -> Sink:
+        """A sink that writes to a file."""
+        guarded = GuardedSink(sink, name, self._tell)
+        self._reports.append(guarded)
+        self._stack.callback(guarded.close)
+        return guarded
 
     def _statsd(self) -> Sink | None:
         import socket
@@ -279,17 +314,32 @@ class _Run:
         except OSError as exc:
             complain(f"no StatsD: {stats.statsdip}:{stats.statsdport}: {exc.strerror}")
             return None
-        sink.traces = self._params.misc.trace_http
-        self._statsd_sink = sink
         return sink
+
+    def _outlook(self) -> str:
+        if self._params.deadline_ns is not None:
+            return "trying on until the time is up, Ctrl-C ends the run"
+        return (
+            f"trying on, until a worker has failed {FAILURES_IN_A_ROW_MAX} times in a row; "
+            "Ctrl-C ends the run"
+        )
+
+    def _tell(self, text: str) -> None:
+        """A line to stderr while the view may stand there."""
+        if self._live is not None:
+            self._live.wipe()
+        complain(text)
 
     def _complaint(self, message: tuple[Any, ...]) -> None:
         if message[0] == "failure":
-            if self._live is not None:
-                self._live.wipe()
-            complain(f"{message[1]} failed ({message[2]}): {message[3]}")
+            self._tell(f"{message[1]} failed ({message[2]}): {message[3]}")
         elif message[0] == "broken":
-            complain(f"a worker process broke down: {message[1]}")
+            self._tell(f"a worker process broke down: {message[1]}")
+        elif message[0] == "died":
+            self._tell(
+                f"worker process {message[1]} died, and its {message[2]} worker(s) with it: "
+                "the run goes on without them, and will have failed"
+            )
 
     def _say(self, text: str) -> None:
         say(text, self._chat)
@@ -313,17 +363,22 @@ class _Run:
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         """First: begin nothing more. Second: end now. Outside of the measuring: as usual."""
         self._signals += 1
-        if self._crew is None:
+        if self._crew is not None:
+            self._crew.stop()
+        elif not self._is_ending:
             raise KeyboardInterrupt
-        self._crew.stop()
 
     def _switch_trace(self, _number: int, _frame: FrameType | None) -> None:
-        sink = self._statsd_sink
-        if sink is None:
-            complain("HTTP tracing needs StatsD, which gets the phases: -statsdip, -statsdport")
+        if self._params.cluster.is_embedded:
+            complain("HTTP tracing needs HTTP: the embedded engine is asked without any")
             return
-        sink.traces = not sink.traces
-        complain(f"HTTP tracing {'enabled' if sink.traces else 'disabled'}")
+        self._is_tracing = not self._is_tracing
+        self._tell_crew_to_trace()
+        complain(f"HTTP tracing {'enabled' if self._is_tracing else 'disabled'}")
+
+    def _tell_crew_to_trace(self) -> None:
+        if self._crew is not None:
+            self._crew.board.control[Control.TRACE] = int(self._is_tracing)
 
 
 def layout_of(params: "Params") -> BoardLayout:
@@ -357,7 +412,8 @@ def _create(path: str, flag: str) -> TextIO:
 
 
 def _plain(params: "Params") -> Mapping[str, Any]:
-    """Parameters as JSON."""
+    """Parameters as JSON, without the specification of a transformation: its variables may be secrets."""
+    params = replace(params, etl=replace(params.etl, document=""))
     return {
         name: asdict(section)
         for name in params.__slots__

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiscore.errors import (
     AlreadyExistsError,
@@ -19,6 +19,7 @@ from aisloader.names import FileNames, NamesWriter, TemplateNames, split_member
 if TYPE_CHECKING:
     from aisloader.names import NameSource
     from aisloader.params import Params
+    from aisloader.s3 import S3Store
 
 __all__ = [
     "TargetState",
@@ -56,6 +57,9 @@ def prepare_bucket(transport: Transport, params: "Params") -> TargetState:
     """
     bucket = params.bucket.ref
     state = TargetState()
+    if params.cluster.is_s3:
+        transport.head_bucket(bucket)
+        return state
     if bucket.is_remote and bucket.provider.value != "ais":
         return state
     try:
@@ -177,6 +181,7 @@ def _listed(
             prefix=prefix,
             token=token,
             archive=archive,
+            cached=params.read.cached,
             props=frozenset({ListProp.NAME, ListProp.SIZE}),
         )
         page = transport.list_page(params.bucket.ref, options)
@@ -219,6 +224,9 @@ def clean_up(transport: Transport, params: "Params", tell: Callable[[str], None]
     Raises:
         AisError: what could not be removed, and why.
     """
+    if params.cluster.is_s3:
+        _empty_s3(cast("S3Store", transport), params, tell)
+        return
     bucket = params.bucket.ref
     if not bucket.is_remote:
         tell(f"destroying bucket {bucket}")
@@ -237,3 +245,15 @@ def clean_up(transport: Transport, params: "Params", tell: Callable[[str], None]
         if not names:
             return
         transport.delete_many(bucket, Selection(names=names))
+
+
+def _empty_s3(store: "S3Store", params: "Params", tell: Callable[[str], None]) -> None:
+    """Delete what is below the prefix, or everything; the bucket stays."""
+    prefix = f"{params.naming.subdir}/" if params.naming.subdir else ""
+    tell(f"deleting the objects of {params.bucket.ref}/{prefix}")
+    size = min(params.read.evict_batchsize, store.DELETE_MAX)
+    # From the beginning each time: what is listed is gone then.
+    while page := store.list_page(
+        params.bucket.ref, ListOptions(prefix=prefix, page_size=size)
+    ).entries:
+        store.delete_names([entry.name for entry in page])

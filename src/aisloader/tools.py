@@ -26,7 +26,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from aisloader.params.parser import UsageError
 
-        raise UsageError(f"{self.prog}: {message}", hint=f"{self.prog} -h shows how")
+        # What is printed begins with the program's name already.
+        raise UsageError(
+            f"{self.prog.removeprefix('aisloader ')}: {message}", hint=f"{self.prog} -h shows how"
+        )
 
 
 def _parser(name: str, text: str) -> _Parser:

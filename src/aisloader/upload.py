@@ -35,7 +35,7 @@ def put_in_parts(
                 pool.submit(transport.put_part, bucket, name, upload_id, number, body, options)
             )
         parts = [future.result() for future in futures]
-        references = [PartRef(number=part.number) for part in parts]
+        references = [PartRef(number=part.number, etag=part.etag) for part in parts]
         transport.complete_upload(bucket, name, upload_id, references)
     except BaseException:
         for future in futures:

@@ -1,4 +1,4 @@
-"""A worker process: a few workers as threads, one transport, and nothing else while the clock is on.
+"""A worker process: a few workers in threads, one transport, and nothing else while the clock is on.
 
 The process tells the coordinator over a pipe that it is ready, the first few texts of failures, and that it has ended;
 everything that is counted goes through shared memory. When the coordinator dies the pipe closes, and so the process
@@ -26,14 +26,15 @@ from aisloader.stats.board import BoardLayout, Control
 from aisloader.stats.failure import FailureKind, classify
 from aisloader.stats.recorder import Recorder, SlotHead
 from aisloader.stats.series import Series
+from aisloader.together import can_share_a_thread, run_together
+from aisloader.tracing import PhaseTracer
 
 if TYPE_CHECKING:
-    from aiscore.transport.options import ConnectionOptions
     from aisloader.arrivals import Arrivals
     from aisloader.names import NameSource
     from aisloader.params import Params
 
-__all__ = ["WorkerSpec", "connection_of", "main"]
+__all__ = ["WorkerSpec", "main"]
 
 COMPLAINTS_MAX = 10
 """Different texts of one kind of failure that one process sends."""
@@ -57,6 +58,7 @@ class WorkerSpec:
         count: its workers.
         number: of the process.
         lock: between the processes, for the quota.
+        gateways: see `reach.open_store`.
     """
 
     params: "Params"
@@ -68,6 +70,7 @@ class WorkerSpec:
     count: int
     number: int
     lock: Any
+    gateways: tuple[str, ...] = ()
 
 
 def main(spec: WorkerSpec, pipe: Connection) -> None:
@@ -129,16 +132,15 @@ class _Process:
     def __init__(
         self, spec: WorkerSpec, buffer: memoryview, control: memoryview, complaints: _Complaints
     ) -> None:
-        from aiscore.transport.registry import open_transport
         from aisloader.content import WorkerContent
         from aisloader.payload import Pool
+        from aisloader.reach import open_store
 
         params = spec.params
         self._spec = spec
         self._control = control
-        self.transport = open_transport(
-            params.cluster.endpoint or None, connection=connection_of(params)
-        )
+        tracer = None if params.cluster.is_embedded else PhaseTracer(control)
+        self.transport = open_store(params, spec.gateways, tracer)
         self._pool = SharedBlock.attach(spec.pool) if spec.pool else None
         pool = Pool(self._pool.view if self._pool else bytes(64))
         plan = Plan(params, spec.names)
@@ -153,7 +155,7 @@ class _Process:
             head = SlotHead(spec.layout, buffer, worker)
             self._heads.append(head)
             content = WorkerContent(params, pool, worker)
-            operations = Operations(self.transport, params, content, recorders)
+            operations = Operations(self.transport, params, content, recorders, tracer)
             self._loops.append(
                 WorkerLoop(
                     control=control,
@@ -176,9 +178,13 @@ class _Process:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 50, 100)
         threading.Thread(target=_watch, args=(pipe,), daemon=True).start()
-        threads = [
-            threading.Thread(target=run_worker, args=(loop,), daemon=True) for loop in self._loops
-        ]
+        if can_share_a_thread(self._spec.params, self._loops):
+            threads = [threading.Thread(target=run_together, args=(self._loops,), daemon=True)]
+        else:
+            threads = [
+                threading.Thread(target=run_worker, args=(loop,), daemon=True)
+                for loop in self._loops
+            ]
         pipe.send(("ready",))
         while not self._control[Control.STATE]:
             if self._control[Control.STOP]:
@@ -224,22 +230,6 @@ def _picks_of(op: Op | None) -> int:
     if op is None or op.kind.writes_new:
         return 0
     return len(op.names) or 1
-
-
-def connection_of(params: "Params") -> "ConnectionOptions | None":
-    """How to connect, with the loader's own rule for retries: by default none, so that none hides in a latency."""
-    if params.cluster.is_embedded:
-        return None
-    from dataclasses import replace
-
-    options = params.cluster.connection()
-    per_process = max(params.workload.numworkers, 1)
-    parallel = max(params.multipart.chunks, params.multipart.stream_workers, 1)
-    return replace(
-        options,
-        retries=params.misc.retries,
-        pool_size=min(max(options.pool_size, per_process * min(parallel, 16)), 10_000),
-    )
 
 
 def _quota(spec: WorkerSpec, control: memoryview) -> Quota | None:

@@ -37,6 +37,7 @@ from aiscore.engine.store import Store
 from aiscore.engine.write import ContentWriter
 from aiscore.model.bucket import BucketRef, Namespace
 from aiscore.model.checksum import ChecksumType
+from aiscore.model.chunks import RechunkOptions
 from aiscore.model.multipart import PartRef, UploadOptions
 from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.transport import MemberInput, Transport, open_transport
@@ -51,6 +52,7 @@ PLAIN = BucketRef("plain")
 SHARDS = BucketRef("shards")
 DURABLE = BucketRef("durable")
 SCOPED = BucketRef("scoped", namespace=Namespace(name="team"))
+MIRRORED = BucketRef("mirrored")
 DOOMED = BucketRef("doomed")
 SHARD_NAMES = ("s.tar", "s.tgz", "s.tar.lz4", "s.zip")
 
@@ -124,6 +126,10 @@ def fill(home: Path, transport: Transport) -> str:
         SCOPED, {"chunks.objsize_limit": "4KiB", "chunks.chunk_size": "1KiB"}
     )
     transport.put(SCOPED, "chunked", content(5, 10_000))
+    transport.create_bucket(MIRRORED, {"mirror.enabled": "true"})
+    transport.put(MIRRORED, "on two disks", content(6, 1_000))
+    transport.copy(SCOPED, "chunked", MIRRORED, "chunked")
+    transport.rechunk_bucket(MIRRORED, RechunkOptions(objsize_limit=4_096, chunk_size=1_024))
     handle = transport.append(PLAIN, "appended", b"first ")
     return transport.append(PLAIN, "appended", b"second", handle)
 
@@ -138,7 +144,7 @@ def write_pieces(home: Path) -> None:
             PLAIN.object_cname("pieces"),
             [ChecksumType.XXHASH2],
             piece_size_max=4_096,
-            piece_checksum=ChecksumType.XXHASH2,
+            hash_pieces=True,
         )
         writer.write(content(77, 20_000))
         writer.finish()
@@ -172,7 +178,7 @@ def die(home: Path) -> None:
 def describe(transport: Transport, handle: str) -> dict[str, object]:
     """What a reader must find."""
     found: list[dict[str, object]] = []
-    for bucket in (PLAIN, SHARDS, DURABLE, SCOPED):
+    for bucket in (PLAIN, SHARDS, DURABLE, SCOPED, MIRRORED):
         for entry in transport.list_page(bucket).entries:
             props = transport.head(bucket, entry.name)
             data = transport.read(bucket, entry.name)
@@ -188,6 +194,7 @@ def describe(transport: Transport, handle: str) -> dict[str, object]:
                     "etag": props.etag,
                     "mtime_ns": props.mtime_ns,
                     "pieces": props.chunk_count,
+                    "copies": props.copies,
                 }
             )
     return {

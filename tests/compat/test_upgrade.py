@@ -91,6 +91,7 @@ def test_every_object_reads_back(written: Written, transport: Transport) -> None
             "etag": props.etag,
             "mtime_ns": props.mtime_ns,
             "pieces": props.chunk_count,
+            "copies": props.copies,
         }
         assert found == {key: record[key] for key in found}, name
 

@@ -70,12 +70,7 @@ Sample = dict[str, bytes]
 class Runner:
     """Processes that find our `ais` on PATH, and a store of their own."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        ais = programs / "ais"
-        ais.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aiscli "$@"\n')
-        ais.chmod(0o755)
+    def __init__(self, tmp_path: Path, programs: Path) -> None:
         self.env = {
             **os.environ,
             "AIS_HOME": str(tmp_path / "home"),
@@ -101,9 +96,9 @@ class Runner:
 
 
 @pytest.fixture(params=["local", "server"])
-def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
+def runner(request: pytest.FixtureRequest, tmp_path: Path, quick_ais: str) -> Iterator[Runner]:
     """A bucket in a home, and the same behind `ais serve`."""
-    runner = Runner(tmp_path)
+    runner = Runner(tmp_path, Path(quick_ais).parent)
     with ExitStack() as stack:
         if request.param == "server":
             directory = tmp_path / "served"
@@ -208,7 +203,13 @@ def test_writers_write_what_readers_read(runner: Runner, form: str) -> None:
     assert runner.ais("cat", "ais://b/one.tar", "--archpath", "only.cls") == b"7"
 
 
-def test_a_writer_that_dies_leaves_no_half_shard(runner: Runner) -> None:
+def test_a_writer_that_dies_leaves_no_half_shard(runner: Runner, tmp_path: Path) -> None:
+    # An `ais` that is one process: it is killed.
+    ais = tmp_path / "cold" / "ais"
+    ais.parent.mkdir()
+    ais.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aiscli "$@"\n')
+    ais.chmod(0o755)
+    runner.env["PATH"] = f"{ais.parent}{os.pathsep}{runner.env['PATH']}"
     script = (
         "import os, sys, webdataset as wds\n"
         "w = wds.TarWriter(sys.argv[1])\n"

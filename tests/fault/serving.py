@@ -128,8 +128,9 @@ class Server:
 
 
 def _is_there(process: psutil.Process) -> bool:
+    """True while it may hold files: a zombie too, as long as one of its threads sits in a system call."""
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 

@@ -25,6 +25,7 @@ from tests.fault.support import (
     open_store,
     push,
     put,
+    put_many,
     put_pieces,
     upload,
 )
@@ -208,9 +209,11 @@ def test_durable_operations_survive_a_power_cut_at_every_call(tmp_path: Path) ->
     cuts.run(lambda: put(store, "o1", new), {"o1": new})
     pushed = pattern(700_000, 10)
     cuts.run(lambda: push(store, "o6", pushed), {"o6": pushed})
+    group = {"o1": pattern(2_000, 11), "g1": b"", "g2": pattern(5_000, 12)}
+    cuts.run(lambda: put_many(store, group), {**group})
     cuts.run(lambda: store.delete(BUCKET, "o2", None), {"o2": None})
     cuts.run(lambda: store.rename(BUCKET, "o3", "o4"), {"o3": None, "o4": pattern(3_000, 3)})
-    cuts.run(lambda: store.copy(BUCKET, "o1", BUCKET, "o5"), {"o5": new})
+    cuts.run(lambda: store.copy(BUCKET, "o1", BUCKET, "o5"), {"o5": group["o1"]})
 
     def append() -> None:
         handle = store.append(BUCKET, "grown", b"one ", "")

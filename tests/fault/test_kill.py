@@ -26,6 +26,7 @@ from tests.fault.support import (
     members,
     names_of,
     open_store,
+    put_many,
     put_pieces,
     upload,
 )
@@ -70,6 +71,7 @@ def draw(random: Random, model: Model) -> Op:
     kind = random.choices(
         [
             "put",
+            "group",
             "chunked",
             "layout",
             "upload",
@@ -78,9 +80,10 @@ def draw(random: Random, model: Model) -> Op:
             "shard",
             "grow",
             "mount",
+            "mirror",
             "bucket",
         ],
-        [25, 6, 8, 10, 6, 8, 5, 6, 4, 2],
+        [25, 12, 6, 8, 10, 6, 8, 5, 6, 4, 4, 2],
     )[0]
     if objects and random.random() < 0.4:
         kind = random.choice(["copy", "rename", "delete", "delete", "many", "custom"])
@@ -96,6 +99,8 @@ def draw(random: Random, model: Model) -> Op:
             return "many", (bucket, *random.sample(NAMES, 3)), ()
         case "custom":
             return "custom", (bucket, old, str(seed)), ()
+        case "group":
+            return "group", (bucket, *random.sample(NAMES, 3)), (size, seed)
         case "grow" if SHARD in model[bucket]:
             return "grow", (bucket,), (size, seed)
         case "grow":
@@ -107,6 +112,8 @@ def draw(random: Random, model: Model) -> Op:
             return "destroy", (bucket,), ()
         case "mount":
             return "mount", (), ()
+        case "mirror":
+            return "mirror", (bucket,), (random.choice([1, 2, 2]),)
         case "rechunk":
             return "rechunk", (bucket,), (random.choice([0, 6, 9]),)
         case _:
@@ -123,6 +130,9 @@ def apply(model: Model, op: Op) -> Model:
             after[words[0]] = {}
         case "put" | "chunked" | "layout":
             after[words[0]][words[1]] = ((part,), ())
+        case "group":
+            for number, name in enumerate(words[1:]):
+                after[words[0]][name] = (((part[0], part[1] + number),), ())
         case "upload":
             after[words[0]][words[1]] = (((part[0] + 1, part[1]), (7_000, part[1] + 1)), ())
         case "append":
@@ -164,6 +174,13 @@ def perform(store: Store, op: Op, directory: str) -> None:
             store.create_bucket(bucket)
         case "put":
             store.put(bucket, words[1], data, PutOptions())
+        case "group":
+            size, seed = numbers
+            put_many(
+                store,
+                {name: pattern(size, seed + number) for number, name in enumerate(words[1:])},
+                bucket,
+            )
         case "chunked":
             put_pieces(store, words[1], data, 8 * KIB, bucket)
         case "layout":
@@ -204,6 +221,8 @@ def perform(store: Store, op: Op, directory: str) -> None:
             store.rename_bucket(bucket, BucketRef(words[1]))
         case "mount":
             _toggle_mountpath(store, directory)
+        case "mirror":
+            store.mirror_bucket(bucket, min(numbers[0], len(store.mountpaths())))
 
 
 def _set_layout(store: Store, bucket: BucketRef, limit: str) -> None:
@@ -319,7 +338,7 @@ def settle(store: Store, ledger: Ledger) -> None:
     candidates = [ledger.model]
     if ledger.pending is not None:
         candidates.append(apply(ledger.model, ledger.pending))
-        if ledger.pending[0] in {"many", "copy-bucket"}:
+        if ledger.pending[0] in {"many", "group", "copy-bucket"}:
             ledger.model = _settle_partial(store, ledger)
             candidates = [ledger.model]
     existing = sorted(bucket.name for bucket in store.list_buckets())
@@ -341,6 +360,12 @@ def _settle_partial(store: Store, ledger: Ledger) -> Model:
     assert ledger.pending is not None
     after = apply(ledger.model, ledger.pending)
     model = {bucket: dict(objects) for bucket, objects in ledger.model.items()}
+    if ledger.pending[0] == "group":
+        bucket, *group = ledger.pending[1]
+        for name in group:
+            if not _differs(store, BucketRef(bucket), name, after[bucket][name]):
+                model[bucket][name] = after[bucket][name]
+        return model
     if ledger.pending[0] == "many":
         bucket = ledger.pending[1][0]
         there = set(names_of(store, BucketRef(bucket)))
@@ -385,10 +410,13 @@ def one_round(home: str, directory: str, seed: str, ledger: Ledger, *, at_call: 
     else:
         assert_sound(store)
         settle(store, ledger)
-    sessions = store.core.connection().execute("SELECT count(*) FROM sessions").fetchone()[0]
+    # Enabling a disk restores copies, and with that begins a session of our own.
+    own = store.core.sessions.known()
+    others = "SELECT count(*) FROM sessions WHERE id != ?"
+    sessions = store.core.connection().execute(others, (own,)).fetchone()[0]
     assert sessions == 0, "the dead session was not swept"
     # One that died before the commit of its session leaves a lock file, which the next of that number takes over.
-    assert len(os.listdir(f"{home}/run")) <= 1
+    assert len(os.listdir(f"{home}/run")) <= 1 + bool(own)
     store.close()
 
 
@@ -553,7 +581,7 @@ def interrupted_work(home: str, seed: str, ledger: Connection, stop: str) -> Non
     ledger.send("open")
     while not os.path.exists(stop):
         name = f"o{random.randrange(6)}"
-        kind = random.choice(["put", "put", "chunked", "copy", "delete", "shard", "read"])
+        kind = random.choice(["put", "group", "chunked", "copy", "delete", "shard", "read"])
         data: bytes | None = pattern(random.choice(SIZES), random.randrange(1 << 30))
         assert data is not None
         if kind in {"copy", "delete"}:
@@ -564,6 +592,8 @@ def interrupted_work(home: str, seed: str, ledger: Connection, stop: str) -> Non
             match kind:
                 case "put":
                     store.put(bucket, name, data or b"", PutOptions())
+                case "group":
+                    put_many(store, {"beside": b"it", name: data or b""}, bucket)
                 case "chunked":
                     put_pieces(store, name, data or b"", 8 * KIB, bucket)
                 case "copy":
@@ -579,7 +609,7 @@ def interrupted_work(home: str, seed: str, ledger: Connection, stop: str) -> Non
         except KeyboardInterrupt:
             armed = False
             cuts += 1
-            if kind in {"put", "chunked", "delete"}:
+            if kind in {"put", "group", "chunked", "delete"}:
                 allowed[name] = [*known, data]
         except NotFoundError:
             armed = False
@@ -588,7 +618,7 @@ def interrupted_work(home: str, seed: str, ledger: Connection, stop: str) -> Non
             problems.append(f"{kind} {name}: {exc!r}, in an operation of its own")
             break
         else:
-            if kind in {"put", "chunked", "delete"}:
+            if kind in {"put", "group", "chunked", "delete"}:
                 allowed[name] = [data]
         try:
             found = _content_or_none(store, name)

@@ -295,6 +295,7 @@ def out_of_descriptors(home: str) -> None:
         "validate": lambda: store.validate(None, ""),
         "delete": lambda: store.delete_many(BUCKET, Selection(names=("c",))),
     }
+    store.set_config({"store.load": "off"})  # or batches would be refused long before
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
     problems = []
     for what, call in calls.items():

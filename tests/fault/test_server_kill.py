@@ -31,8 +31,16 @@ from tests.fault.support import (
 )
 
 from aiscore.engine.store import Store
-from aiscore.errors import BusyError, NotFoundError, TransportError, UnavailableError
+from aiscore.errors import (
+    BusyError,
+    NotFoundError,
+    TransportError,
+    UnavailableError,
+    XactionAbortedError,
+)
 from aiscore.model.batch import BatchEntry, BatchRequest
+from aiscore.model.chunks import RechunkOptions
+from aiscore.model.multipart import PartRef
 from aiscore.model.objects import ArchivePutMode, GetOptions, ListOptions
 from aiscore.testing.content import pattern
 from aiscore.transport.base import Transport
@@ -73,8 +81,8 @@ class Client:
         """One operation of a random kind, on a name of its own."""
         name = f"c{self.number}-{self.random.randrange(NAMES)}"
         kind = self.random.choices(
-            ["put", "append", "delete", "member", "batch", "read", "list"],
-            [40, 10, 10, 10, 10, 15, 5],
+            ["put", "append", "delete", "member", "batch", "read", "list", "upload", "rechunk"],
+            [30, 10, 10, 10, 10, 15, 5, 8, 5],
         )[0]
         {
             "put": self.put,
@@ -84,6 +92,8 @@ class Client:
             "batch": self.get_batch,
             "read": self.check,
             "list": self.list,
+            "upload": self.upload,
+            "rechunk": self.rechunk,
         }[kind](name)
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
@@ -105,6 +115,26 @@ class Client:
             (*(self.now(name) or ()), *parts),
             lambda: self.transport.flush_append(BUCKET, name, handle),
         )
+
+    def upload(self, name: str) -> None:
+        parts = [(size or 1, seed) for size, seed in (self._part() for _ in range(3))]
+        upload_id = self.transport.create_upload(BUCKET, name)
+        refs = []
+        for number, part in enumerate(parts, start=1):
+            sent = self.transport.put_part(BUCKET, name, upload_id, number, pattern(*part))
+            refs.append(PartRef(number=number, etag=sent.etag))
+        self._change(
+            name,
+            tuple(parts),
+            lambda: self.transport.complete_upload(BUCKET, name, upload_id, refs),
+        )
+
+    def rechunk(self, _: str) -> None:
+        """Of what is its own: no content changes, whatever becomes of the job; of two, one is refused."""
+        limit, size = self.random.choice([(0, 32 << 10), (64 << 10, 32 << 10), (1, 100_000)])
+        options = RechunkOptions(prefix=f"c{self.number}-", objsize_limit=limit, chunk_size=size)
+        with suppress(BusyError, XactionAbortedError):
+            self.transport.rechunk_bucket(BUCKET, options)
 
     def put_member(self, _: str) -> None:
         shard = f"c{self.number}-s.tar"
@@ -348,7 +378,8 @@ def kill_loop(directory: Path, rounds: int, seed: str) -> None:
             for process in crew.processes:
                 process.kill()
                 process.join()
-        assert set(crew.counts) == {"put", "append", "delete", "member", "batch", "read", "list"}
+        kinds = {"put", "append", "delete", "member", "batch", "read", "list", "upload", "rechunk"}
+        assert set(crew.counts) == kinds
         assert crew.failed >= rounds // 2, "the kills hit nobody"
 
 

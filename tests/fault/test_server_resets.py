@@ -206,8 +206,9 @@ def expect_free(server: Server, before: list[str], store: Store) -> None:
 def running_jobs(server: Server) -> bool:
     with RemoteTransport(server.url) as client:
         found = client.list_xactions(XactionFilter(only_running=True))
-    # That of get-batch stands for all batches of the last seconds.
-    return any(job.kind is not XactionKind.GET_BATCH for job in found)
+    # These stand for all batches and listings of the last seconds.
+    on_demand = {XactionKind.GET_BATCH, XactionKind.LIST}
+    return any(job.kind not in on_demand for job in found)
 
 
 @pytest.mark.parametrize("what", KINDS)

@@ -23,7 +23,7 @@ from aiscore.testing.content import pattern
 from aiscore.transport.options import ConnectionOptions
 from aiscore.transport.remote import RemoteTransport
 
-ROUNDS = 4
+ROUNDS = 2
 PARTS = 12
 SIZES = (1, 5_000, 300_000, 1_500_000)
 LOST = (TransportError, BusyError, UnavailableError)

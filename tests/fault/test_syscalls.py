@@ -36,12 +36,43 @@ from aiscore.engine.store import Store
 from aiscore.errors import AisError, CapacityExceededError
 from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.objects import ArchivePutMode, PutOptions, Selection
+from aiscore.model.storage import FaultKind
+
+MIRROR_ALWAYS = {"mirror-put-chunked", "mirror-mend"}
+"""The others of their kind are run with the soak: each needs several disks made anew for every call. So are deaths of
+the first of these."""
+SHORT_ALWAYS = {"put-large", "push", "append", "batch", "members", "upload-complete", "put-members"}
+"""Transfers that are cut short: the loops that go on are these operations'; the others run with the soak."""
+DEATH_WITH_SOAK = {
+    "checkpointed",
+    "link-copy-chunked",
+    "link-copy-chunked-durable",
+    "link-copy-durable",
+    "mirror-put-chunked",
+    "overwrite-chunked-by-small",
+    "push",
+    "put-chunked",
+    "put-large",
+    "put-many",
+    "upload",
+}
+"""A neighbour that always runs makes these calls too, and more: durable, over an old object, or in more pieces."""
+
+
+def _is_long(kind: str) -> bool:
+    return kind.startswith("mirror") and kind not in MIRROR_ALWAYS
+
 
 SWEEP = [
     pytest.param(
         kind,
         error,
-        marks=() if error in {"EIO", "short"} else pytest.mark.soak,
+        marks=(
+            ()
+            if (error == "EIO" and not _is_long(kind))
+            or (error == "short" and kind in SHORT_ALWAYS)
+            else pytest.mark.soak
+        ),
         id=f"{kind}-{error}",
     )
     for kind in CASES
@@ -49,8 +80,22 @@ SWEEP = [
 ]
 """The engine hardly tells errors apart, so one of them runs always."""
 READS = {"read", "batch", "members"}
-MOVES = {"evacuate", "upload-evacuate", "rechunk", "rechunk-durable", "rechunk-back"}
+MOVES = {
+    "evacuate",
+    "spread",
+    "upload-evacuate",
+    "rechunk",
+    "rechunk-durable",
+    "rechunk-back",
+    "mirror",
+    "mirror-off",
+    "mirror-evacuate",
+    "mirror-mend",
+    "mirror-rechunk",
+}
 """These leave contents as they are, in other files."""
+WHOLE_EACH = {"copy-across", "append-to-object", "put-many", "put-many-durable"}
+"""Of these each object is whole, not all of them together."""
 STEPS_MAX = 400
 """More calls than any operation here makes: the sweep ends by itself."""
 
@@ -112,7 +157,7 @@ def _one_fault(
             changed = {
                 name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
             }
-            if kind not in {"copy-across", "append-to-object"}:
+            if kind not in WHOLE_EACH:
                 problems.append(
                     f"{where}: neither the old state nor the new one: {sorted(changed)}"
                 )
@@ -120,8 +165,8 @@ def _one_fault(
             problems.append(f"{where}: {leaked} descriptors leaked")
         if after == before and kind not in MOVES and (extra := piece_files(store) - pieces):
             problems.append(f"{where}: {len(extra)} files left behind")
-        faults = store.validate(None, "").faults
-        if faults:
+        faults = [f for f in store.validate(None, "").faults if f.kind is not FaultKind.COPIES]
+        if faults and not (kind == "mirror-mend" and after == before):
             problems.append(f"{where}: {faults}")
         try:
             case.run(store, directory)
@@ -159,7 +204,15 @@ def crash_at(directory: str, kind: str, step: int) -> None:
     os._exit(0)
 
 
-@pytest.mark.parametrize("kind", sorted(CASES.keys() - READS))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=pytest.mark.soak if _is_long(kind) or kind in DEATH_WITH_SOAK else ()
+        )
+        for kind in sorted(CASES.keys() - READS)
+    ],
+)
 def test_death_at_each_call_leaves_the_old_state_or_the_new_one(
     memory_path: Path, kind: str
 ) -> None:
@@ -202,7 +255,8 @@ def _examine_after_death(
         assert_sound(store)
     except AssertionError as exc:
         problems.append(f"{where}: not sound: {str(exc)[:300]}")
-    if store.core.connection().execute("SELECT count(*) FROM sessions").fetchone()[0]:
+    others = "SELECT count(*) FROM sessions WHERE id != ?"
+    if store.core.connection().execute(others, (store.core.sessions.known(),)).fetchone()[0]:
         problems.append(f"{where}: the dead session was not swept")
     error = expect_typed(lambda: CASES[kind].run(store, directory))
     if error is not None:
@@ -210,7 +264,13 @@ def _examine_after_death(
     return problems
 
 
-@pytest.mark.parametrize("kind", sorted(CASES.keys() - READS))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.soak if _is_long(kind) else ())
+        for kind in sorted(CASES.keys() - READS)
+    ],
+)
 def test_a_full_index_fails_typed_and_keeps_the_old_state(memory_path: Path, kind: str) -> None:
     """SQLite itself refuses to grow: SQLITE_FULL out of real statements and commits."""
     directory = str(memory_path)

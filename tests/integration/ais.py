@@ -1,6 +1,6 @@
 """Runs `ais` for tests: against a store in the process of the command, and against one behind HTTP.
 
-A module of tests imports `pytest_generate_tests`, `reach` and `quick_ais`, and its fixture `cli` asks for `reach`:
+A module of tests imports `pytest_generate_tests` and `reach`, and its fixture `cli` asks for `reach`:
 every test of it then runs both ways, but for those that its `EMBEDDED_ONLY` names.
 """
 
@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 from tests.integration.remote.support import serving
-from tests.integration.warm import warm_ais
 
-__all__ = ["Cli", "Reach", "pytest_generate_tests", "quick_ais", "reach"]
+__all__ = ["Cli", "Reach", "pytest_generate_tests", "reach"]
 
 _COLD = (sys.executable, "-m", "aiscli")
 
@@ -93,19 +92,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("reach", ways, indirect=True)
 
 
-@pytest.fixture(scope="session")
-def quick_ais(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The path of an `ais` without the start of an interpreter."""
-    with warm_ais(tmp_path_factory.mktemp("warm")) as folder:
-        yield str(folder / "ais")
-
-
 @pytest.fixture
-def reach(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reach]:
+def reach(request: pytest.FixtureRequest, tmp_path: Path, quick_ais: str) -> Iterator[Reach]:
     """How this run of the test reaches its store."""
     if request.param == "embedded":
-        yield Reach()
+        yield Reach(command=(quick_ais,))
         return
-    command: str = request.getfixturevalue("quick_ais")
     with serving(tmp_path) as url:
-        yield Reach(url, (command,))
+        yield Reach(url, (quick_ais,))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.server.process import ais_serve
 
 from aiscore.model.bucket import BucketRef
 from aiscore.model.objects import ListOptions
@@ -31,6 +32,7 @@ class Target:
     endpoint: str
     environ: dict[str, str]
     transport: Transport = field(repr=False)
+    processes: int = 1  # of a run: each has its own start, which takes longer than most runs here
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def command(self, *flags: str) -> list[str]:
@@ -38,7 +40,7 @@ class Target:
 
     def run(self, *flags: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self.command("-quiet", "-numworkers=4", *flags),
+            self.command("-quiet", "-numworkers=4", f"-processes={self.processes}", *flags),
             capture_output=True,
             text=True,
             env=self.environ,
@@ -108,6 +110,15 @@ def environment(home: Path) -> dict[str, str]:
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
     home = tmp_path / "home"
     environ = environment(home)
+    if request.param == "server of two processes":
+        with (
+            ais_serve(tmp_path, "--workers", "2") as served,
+            open_transport(served.url) as transport,
+        ):
+            made = Target(served.url, environ, transport)
+            yield made
+            made.end()
+        return
     if request.param == "embedded":
         with open_transport(str(home)) as transport:
             made = Target(f"file://{home}", environ, transport)
@@ -144,8 +155,10 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.parametrize("target", ["embedded", "server", "server of two processes"], indirect=True)
 def test_the_five_stages(target: Target) -> None:
     """Populate; with multipart; mixed; GetBatch of 32; of 64 with cleanup."""
+    target.processes = 2
     common = ("-bucket=b", "-provider=ais")
     put = target.json(
         *common, "-pctput=100", "-minsize=1KiB", "-maxsize=10KiB", "-totalputsize=4MiB",
@@ -291,9 +304,10 @@ def test_missing_objects_fail_the_run_and_max_errors_allows_them(
 def test_a_rate_is_kept_and_response_times_are_reported(target: Target) -> None:
     target.fill("b")
     done = target.json("-bucket=ais://b", "-rate=200/s", "-arrival=poisson", "-duration=2s",
-                       "-cleanup=false")  # fmt: skip
+                       "-cleanup=false", "-max-errors=100%")  # fmt: skip
     get = done["get"]
-    assert abs(int(get["count"]) - 400) < 5 * 400**0.5
+    # What a busy machine did not get round to is an error: the schedule is all there.
+    assert abs(int(get["count"]) + get["errors"] - 400) < 5 * 400**0.5
     assert get["response_percentiles"]["p50"] >= get["percentiles"]["p50"]
 
 
@@ -331,7 +345,25 @@ def test_what_is_wrong_is_said_before_anything_is_made(embedded: Target) -> None
         ("-bucket=ais://empty", "-cleanup=false", "-pctput=100", "-stats-output=/no/f"): "/no/f",
         ("-bucket=ais://empty", "-cleanup=false", "-pctput=100", "-csv=/no/f"): "/no/f",
         ("-bucket=ais://empty", "-cleanup=false", "-pctput=100", "-result=/no/f"): "/no/f",
-        ("-bucket=ais://empty", "-cleanup=false", "-etl=md5"): "-etl is not supported",
+        (
+            "-bucket=ais://new",
+            "-cleanup=false",
+            "-pctput=100",
+            "-start-at=2001-09-09T03:46:40+02:00",
+        ): "s ago",
+        (
+            "-bucket=ais://new",
+            "-cleanup=false",
+            "-pctput=100",
+            "-start-at=4e12",
+        ): "invalid -start-at",
+        (
+            "-bucket=ais://new",
+            "-cleanup=false",
+            "-pctput=100",
+            "-start-at=4000000000",
+        ): "a week ahead",
+        ("-bucket=ais://empty", "-cleanup=false", "-etl=md5"): "-etl needs a cluster",
     }
     for flags, message in cases.items():
         done = embedded.run(*flags, code=1)
@@ -399,17 +431,40 @@ def wait_for_output(process: subprocess.Popen[str], word: str) -> str:
 @pytest.mark.parametrize(("flag", "code"), [("-stoppable=false", 130), ("-stoppable", 0)])
 def test_ctrl_c_ends_with_a_summary_and_cleans_up(target: Target, flag: str, code: int) -> None:
     target.fill("b")
-    process = target.start("-bucket=ais://b", "-duration=1h", "-cleanup=true", flag)
-    wait_for_output(process, "Latency (min")
-    time.sleep(0.5)
-    begun = time.monotonic()
+    process = target.start(
+        "-bucket=ais://b", "-duration=1h", "-cleanup=true", "-statsinterval=1", flag
+    )
+    wait_for_output(process, "  GET  ")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == code, err
-    assert time.monotonic() - begun < 20
     assert int(rows(out)["GET"][2].replace(",", "")) > 0
     assert "Traceback" not in err
     assert not target.has_bucket("b")
+
+
+def test_a_run_of_nothing_but_clean_up(target: Target) -> None:
+    target.fill("b")
+    done = target.run("-bucket=ais://b", "-duration=0", "-cleanup=true")
+    assert "destroying bucket ais://b" in done.stderr
+    assert not target.has_bucket("b")
+
+
+def test_a_full_stdout_does_not_keep_the_bucket(embedded: Target, tmp_path: Path) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            embedded.command(
+                "-quiet", "-numworkers=1", "-bucket=ais://b", "-pctput=100", "-maxputs=5",
+                "-maxsize=1K", f"-stats-output={tmp_path / 'stats'}", "-cleanup=true",
+            ),
+            stdout=full, stderr=subprocess.PIPE, text=True, env=embedded.environ,
+            timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot write to stdout: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "PUT" in (tmp_path / "stats").read_text()
+    assert not embedded.has_bucket("b")
 
 
 def test_hangup_does_not_end_the_run(embedded: Target) -> None:
@@ -419,7 +474,7 @@ def test_hangup_does_not_end_the_run(embedded: Target) -> None:
     process.send_signal(signal.SIGHUP)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
-    assert "HTTP tracing needs StatsD" in err
+    assert "HTTP tracing needs HTTP" in err
     assert "GET" in rows(out)
 
 
@@ -464,13 +519,19 @@ def test_a_worker_process_that_dies_fails_the_run(embedded: Target) -> None:
     embedded.fill("b")
     marker = f"loader-{os.getpid()}-{time.monotonic_ns()}"
     embedded.environ["MARKER"] = marker
-    process = embedded.start("-bucket=ais://b", "-duration=3s", "-cleanup=false")
-    wait_for_output(process, "Latency (min")
+    process = embedded.start(
+        "-bucket=ais://b", "-duration=10s", "-statsinterval=1s", "-cleanup=false"
+    )
+    wait_for_output(process, "  GET  ")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [
         pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     os.kill(int(workers[0]), signal.SIGKILL)
+    assert process.stderr is not None
+    told = next(line for line in process.stderr if " died" in line)
+    assert f"worker process {workers[0]} " in told
+    assert process.poll() is None, "it is told when it happens, and the run goes on"
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1, out
     assert "died" in err
@@ -518,21 +579,31 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(embedded: Target) -> None:
     process.stderr.close()
 
 
+def test_a_reader_that_goes_away_does_not_keep_the_bucket(embedded: Target) -> None:
+    embedded.fill("b")
+    process = embedded.start("-bucket=ais://b", "-duration=1h", "-statsinterval=1", "-cleanup=true")
+    wait_for_output(process, "Latency (min")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(DEADLINE_S) == 141
+    assert not embedded.has_bucket("b")
+
+
 def test_memory_stays_flat(embedded: Target) -> None:
     embedded.fill("b")
     process = embedded.start(
         "-bucket=ais://b",
-        "-duration=8s",
+        "-duration=5s",
         "-cleanup=false",
         "-statsinterval=1",
         "-name-getter=random",
     )
-    wait_for_output(process, "Latency (min")
+    wait_for_output(process, "  GET  ")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     pids = [str(process.pid), *children]
-    time.sleep(2.5)
     early = sum(memory_of(pid) for pid in pids)
-    time.sleep(4)
+    for _ in range(3):
+        wait_for_output(process, "  GET  ")
     late = sum(memory_of(pid) for pid in pids)
     process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
@@ -571,6 +642,8 @@ def test_two_results_are_compared_and_merged(embedded: Target, tmp_path: Path) -
     merged = tool("merge", one, two, "-o", str(tmp_path / "both"), code=0)
     assert "GET" in rows(merged[: merged.rindex("\n") + 1] + "\n")
     tool("report", str(tmp_path / "both"), code=0)
+    said = tool("merge", code=2)
+    assert said.startswith("aisloader: merge: the following arguments are required")
     assert "twice" in tool("merge", one, one, "-o", str(tmp_path / "x"), code=1)
     assert not (tmp_path / "x").exists()
     figures = json.loads(tool("calibrate", "--seconds=0.2", "--json", code=0))

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from tests.integration.ais import Cli as Ais
-from tests.integration.ais import Reach, pytest_generate_tests, quick_ais, reach
+from tests.integration.ais import Reach, pytest_generate_tests, reach
 
 from aiscore.model.bucket import BucketRef
 from aiscore.transport import open_transport
 from aiscore.transport.base import Transport
 
-__all__ = ["pytest_generate_tests", "quick_ais", "reach"]
+__all__ = ["pytest_generate_tests", "reach"]
 
 
 EMBEDDED_ONLY = frozenset(
@@ -528,6 +528,10 @@ def test_what_nodes_count_and_log(cli: Cli) -> None:
         assert "counts for itself" in cli.out("performance", "throughput")
         assert "writes no log" in cli.err("log", "show", node, code=1)
         return
+    cli.run("config", "cluster", "store.load=disk:critical")
+    cli.run("get-batch", "b", "top", "-o", "-")
+    cli.run("config", "cluster", "store.load=auto")
+    assert "GETBATCH-THROTTLE(ns)" in cli.out("performance", "counters")
     cli.run("get", "ais://b/top", "-")
     (record,) = cli.json("show", "performance", "counters", "--regex", "^get")
     assert record["target"] == node

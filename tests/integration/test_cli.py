@@ -11,12 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.integration.ais import Cli, Reach, pytest_generate_tests, quick_ais, reach
+from tests.integration.ais import Cli, Reach, pytest_generate_tests, reach
 
 from aiscore.model.bucket import BucketRef
 from aiscore.transport import open_transport
 
-__all__ = ["Cli", "pytest_generate_tests", "quick_ais", "reach"]
+__all__ = ["Cli", "pytest_generate_tests", "reach"]
 
 EMBEDDED_ONLY = frozenset({"test_listing_does_not_hold_the_bucket_in_memory"})
 """Too long to be run twice."""
@@ -202,6 +202,30 @@ def test_some_files_that_fail_exit_5(cli: Cli) -> None:
     assert sum(r["error"] is not None for r in json.loads(done.stdout)) == 1
 
 
+def test_put_in_chunks(cli: Cli, tmp_path: Path) -> None:
+    cli.run("create", "b")
+    data = bytes(range(256)) * 100
+    (tmp_path / "large").write_bytes(data)
+    (tmp_path / "small").write_bytes(b"few")
+    path = str(tmp_path / "large")
+    text = cli.out("put", path, "ais://b/o", "--chunk-size", "10KB")
+    assert text.splitlines()[0] == f'PUT in chunks "{path}" => ais://b/o'
+    assert cli.json("object", "show", "b/o")["chunks"] == 3
+    assert cli.run("cat", "ais://b/o").stdout == data
+    text = cli.out("put", path, "ais://b/o", "--chunk-size", "1MiB")
+    assert text.splitlines()[0] == f'PUT "{path}" => ais://b/o', "it is not longer than that"
+    cli.run("put", str(tmp_path), "ais://b/d/", "--chunk-size", "20KB", "--compute-checksum", "-y")
+    chunks = {
+        name: cli.json("object", "show", f"b/d/{name}")["chunks"] for name in ("large", "small")
+    }
+    assert chunks == {"large": 2, "small": 1}
+    assert not cli.json("mpu", "ls", "b")
+    assert cli.json("put", path, "b/p", "--chunk-size", "10KB", "--dry-run")["chunks"] == 3
+    cli.err("put", path, "ais://b/o", "--chunk-size", "0", code=2)
+    cli.err("put", path, "ais://b/o", "--chunk-size", "1KB", "--append", code=2)
+    cli.err("put", path, "ais://b/o", "--chunk-size", "1", code=2)
+
+
 def test_standard_input_and_append(cli: Cli) -> None:
     cli.run("create", "b")
     assert cli.out("put", "-", "b/o", stdin=b"one") == "PUT (standard input) => ais://b/o\n\n"
@@ -287,6 +311,8 @@ def test_listing(cli: Cli) -> None:
     assert (
         cli.out("ls", "b", "--page-size", "1", "-o", "csv") == "name,size\nd/1,1\nd/2,1\ne,1\nf,1\n"
     )
+    for words in (("b", "--page-size", "-5"), ("--page-size", "-5"), ("--limit", "-1")):
+        assert "--page-size and --max-pages must not be negative" in cli.err("ls", *words, code=2)
     assert cli.out("ls", "b", "--start-after", "d/2", "-H", "--units", "raw").split() == [
         "e",
         "1",
@@ -486,6 +512,35 @@ def test_storage(shard: Cli, tmp_path: Path) -> None:
     assert "canceled" in shard.out("storage", "mountpath", "detach", str(disk))
     shard.run("storage", "mountpath", "detach", str(disk), "--yes")
     shard.err("storage", "mountpath", "enable", "/nowhere", code=3)
+
+
+def test_mirror(cli: Cli, tmp_path: Path) -> None:
+    cli.run("create", "b")
+    (tmp_path / "f").write_bytes(b"content")
+    cli.run("put", str(tmp_path / "f"), "ais://b/o")
+    error = cli.err("start", "mirror", "b", "--copies", "2", code=2)
+    assert "not enough mountpaths (1) to configure ais://b as 2-way mirror" in error
+    error = cli.err("bucket", "props", "set", "b", "mirror.enabled=true", code=2)
+    assert "not enough mountpaths (1)" in error
+    disk = tmp_path / "disk2"
+    disk.mkdir()
+    cli.run("storage", "mountpath", "attach", str(disk))
+    text = cli.out("job", "start", "mirror", "b", "--copies", "2")
+    assert text == "Configured ais://b as 2-way mirror.\n"
+    again = cli.out("start", "mirror", "ais://b", "--copies", "2")
+    assert again == "ais://b is already 2-way mirror, nothing to do\n"
+    assert cli.json("ls", "b", "--props", "copies")[0]["copies"] == 2
+    shown = cli.out("object", "show", "b/o", "--props", "copies")
+    assert shown.count("/mp") + shown.count("disk2") == 2
+    (job,) = cli.json("show", "job", "mirror", "--all")
+    assert (job["state"], job["objects"]) == ("finished", 1)
+    assert cli.out("start", "resilver").startswith("resilver[")
+    found = cli.out("job", "rm", "mirror", "--yes")
+    assert found == f'Removed finished mirror job "{job["id"]}"\n'
+    assert cli.out("job", "rm", "mirror") == "No finished 'mirror' jobs, nothing to do\n"
+    cli.err("job", "rm", code=2)
+    text = cli.out("start", "mirror", "b", "--copies", "1")
+    assert text == "Configured ais://b for single-replica (no redundancy).\n"
 
 
 def test_scrub_finds_damage_and_exits_11(cli: Cli, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.fault.support import mounted_tmpfs
-from tests.integration.ais import Cli, Reach, quick_ais
+from tests.integration.ais import Cli, Reach
 from tests.integration.remote.support import serving
 
 from aiscli.actions.between.ferry import RECHECK_SIZE_MIN, TRIES, Ferry
@@ -26,8 +26,6 @@ from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.testing.proxy import FaultProxy
 from aiscore.transport import open_transport
 from aiscore.transport.base import DEFAULT_GET, ObjectReader, Transport
-
-__all__ = ["quick_ais"]
 
 MIB = 1 << 20
 B = BucketRef("b")

@@ -15,7 +15,8 @@ from aiscli.actions.settings.doctor import Verdict, find_ais
 class Cli:
     """Runs `ais` with settings and a default home of its own; no variable names a store."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, command: str) -> None:
+        self.command = command
         self.file = tmp_path / "config" / "cli.json"
         self.home = tmp_path / "data"
         self.env = {
@@ -28,7 +29,7 @@ class Cli:
 
     def run(self, *args: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "aiscli", *args],
+            [self.command, *args],
             env=self.env | env,
             input="",
             capture_output=True,
@@ -51,8 +52,8 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
+def cli(tmp_path: Path, quick_ais: str) -> Cli:
+    return Cli(tmp_path, quick_ais)
 
 
 def test_settings(cli: Cli) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.integration.warm import warm_ais
 
 from aiscli.describe import read_doc
 from aiscli.output.fields import RECORDS, Field, Shape, key_of
@@ -65,6 +64,7 @@ UPLOAD = "ais mpu create ais://a/o -q >upload.id && ais mpu put-part ais://a/o $
 BEFORE = {
     "ais create ais://images": "ais rmb ais://images --yes",
     "ais create ais://a ais://b --props 'checksum.type=md5'": "ais rmb ais://a ais://b --yes",
+    "ais job start mirror ais://images --copies 2": "ais storage mountpath attach /mnt/disk2",
     "ais storage mountpath detach /mnt/disk2 --yes": "ais storage mountpath attach /mnt/disk2",
     "ais storage mountpath disable /mnt/disk2 --yes": "ais storage mountpath attach /mnt/disk2",
     "ais storage mountpath enable /mnt/disk2": (
@@ -125,6 +125,8 @@ MORE = (
     "ais get-batch ais://images a.jpg -o batch.tar --output-format jsonl",
     "ais ml get-batch ais://images batch.tar --list a.jpg -o jsonl",
     "ais cp ais://a ais://b >/dev/null && ais show job --all",
+    "ais cp ais://a ais://b >/dev/null && ais job rm --all --yes",
+    "ais put cat.jpg ais://images --chunk-size 4",
     "ais config cli show --path",
     "ais storage validate",
 )
@@ -188,6 +190,7 @@ def seed(home: Path, work: Path) -> None:
     }
     (work / "batch.json").write_text(json.dumps(spec))
     (work / "names.txt").write_text("1.jpg\n2.jpg\n")
+    (work / "large.tar").write_bytes(b"large")
     source = {"type": "url", "channels": [0], "source": "ais://images/a.jpg"}
     cut = {"id": "c", "start": 0, "duration": 1, "recording": {"id": "r", "sources": [source]}}
     for name in ("cuts.jsonl", "c.jsonl"):
@@ -273,15 +276,9 @@ class Runner:
         )
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with warm_ais(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
-
-
 @pytest.fixture
-def runner(seeded: Path, tmp_path: Path, commands: Path) -> Runner:
-    return Runner(seeded, tmp_path, commands)
+def runner(seeded: Path, tmp_path: Path, quick_ais: str) -> Runner:
+    return Runner(seeded, tmp_path, Path(quick_ais).parent)
 
 
 def in_parallel(check: Callable[[Example], list[str]], examples: Iterable[Example]) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from tests.integration.remote.support import serving
-from tests.integration.warm import warm_ais
 
 from aiscore.model.bucket import BucketRef
 from aiscore.model.multipart import PartRef, UploadOptions
@@ -64,19 +63,13 @@ class Shell:
         (self.directory / name).write_bytes(data)
 
 
-@pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warm_ais(tmp_path_factory.mktemp("warm")) as folder:
-        yield str(folder / "ais")
-
-
 @pytest.fixture(params=["file", "http"])
-def shell(request: pytest.FixtureRequest, tmp_path: Path, command: str) -> Iterator[Shell]:
+def shell(request: pytest.FixtureRequest, tmp_path: Path, quick_ais: str) -> Iterator[Shell]:
     if request.param == "file":
-        yield Shell(tmp_path, f"file://{tmp_path}/home", command)
+        yield Shell(tmp_path, f"file://{tmp_path}/home", quick_ais)
         return
     with serving(tmp_path) as url:
-        yield Shell(tmp_path, url, command)
+        yield Shell(tmp_path, url, quick_ais)
 
 
 @pytest.fixture

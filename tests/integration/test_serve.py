@@ -166,16 +166,22 @@ def test_it_prints_one_line(home: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_request_in_flight_is_finished(home: Path, workers: str) -> None:
     with serve(home, "--workers", workers) as server:
-        with socket.create_connection(("127.0.0.1", server.port), DEADLINE_S) as one:
+        address = ("127.0.0.1", server.port)
+        with (
+            socket.create_connection(address, DEADLINE_S) as one,
+            socket.create_connection(address, DEADLINE_S) as prober,
+        ):
             one.sendall(b"GET /v1/health HTTP/1.1\r\nHo")
+            prober.sendall(b"GET /v1/health?readiness=true HTTP/1.1\r\nHo")
             wait_for(lambda: is_received(server.port), "the server has read it")
             server.process.terminate()
             wait_for(lambda: is_refused(server.port), "no more connections")
-            one.sendall(b"st: h\r\n\r\n")
-            answer = one.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200")
-            assert b"Connection: close\r\n" in answer
-            assert one.recv(1) == b""
+            for connection, status in ((one, b"200"), (prober, b"503")):
+                connection.sendall(b"st: h\r\n\r\n")
+                answer = connection.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 " + status)
+                assert b"Connection: close\r\n" in answer
+                assert connection.recv(1) == b""
         assert server.process.wait(DEADLINE_S) == 0
 
 
@@ -320,6 +326,8 @@ def test_a_store_that_cannot_be_opened_is_an_error(home: Path, workers: str) -> 
     assert code == 1
     assert str(home) in stderr
     assert "internal" not in stderr
+    assert "choose another directory with --home, or see what" in stderr
+    assert f"AIS_HOME={home} ais doctor" in stderr
 
 
 @pytest.mark.parametrize(
@@ -342,6 +350,8 @@ def test_a_store_that_cannot_be_opened_is_an_error(home: Path, workers: str) -> 
         (["--config", "/nowhere.toml"], {}, 'configuration "/nowhere.toml" cannot be read'),
         (["--host", "192.0.2.1"], {}, "cannot listen on 192.0.2.1:"),
         (["--host", "no.such.host.invalid"], {}, "cannot listen on no.such.host.invalid:"),
+        (["--port", "abc"], {}, "invalid value for '--port': \"abc\" is not a whole number"),
+        (["--home", ""], {}, 'server setting home "" is invalid: expected a directory'),
         (["--key", "k.pem"], {}, "key is given without a certificate"),
         (["--cert", "/nowhere.pem"], {}, 'certificate file "/nowhere.pem" does not exist'),
         (["--access-log", "/nowhere/log"], {}, 'access log "/nowhere/log" cannot be opened'),
@@ -356,6 +366,7 @@ def test_mistakes_are_named(
     code, stderr = run(home, *args, environ=environ)
     assert code in {1, 2}
     assert message in stderr
+    assert "can be reached" not in stderr  # nothing was opened
     if "unknown" in message:
         assert "Hint: did you mean" in stderr
 
@@ -544,12 +555,22 @@ def test_a_server_in_a_thread(tmp_path: Path) -> None:
         pass
 
 
-def test_systemd_is_told(home: Path, tmp_path: Path) -> None:
+def test_the_version_that_is_reported_is_a_setting(home: Path) -> None:
+    for args, version in (((), b"4.1"), (("--set", "version=4.0"), b"4.0")):
+        with serve(home, *args) as server:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE_S)
+            connection.request("GET", "/v1/daemon?what=software_version")
+            assert connection.getresponse().read() == version
+            connection.close()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_systemd_is_told(home: Path, tmp_path: Path, workers: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
         one.bind(str(tmp_path / "n"))
         one.settimeout(DEADLINE_S)
         with serve(
-            home, "--workers", "2", environ={"NOTIFY_SOCKET": str(tmp_path / "n")}
+            home, "--workers", workers, environ={"NOTIFY_SOCKET": str(tmp_path / "n")}
         ) as server:
             assert one.recv(100) == b"READY=1"
             server.process.terminate()

@@ -6,13 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.integration.ais import Cli, Reach, pytest_generate_tests, quick_ais, reach
+from tests.integration.ais import Cli, Reach, pytest_generate_tests, reach
 from tests.integration.test_sync import BUSY, MIB, read_by, spawn, tree, wait_for, weak
 
 from aiscore.model.bucket import BucketRef
 from aiscore.transport import open_transport
 
-__all__ = ["pytest_generate_tests", "quick_ais", "reach"]
+__all__ = ["pytest_generate_tests", "reach"]
 
 EMBEDDED_ONLY = frozenset({"test_no_resume_begins_anew"})
 """Too long to be run twice."""
@@ -206,9 +206,12 @@ def test_an_interrupted_put_stores_whole_objects_only(cli: Cli, workers: str) ->
     (cli.work / "big/z").touch()
     os.truncate(cli.work / "big/z", 1 << 40)
     process = spawn(cli, "put", "big", "ais://b/i/", "--num-workers", workers, "-o", "json")
-    wait_for(lambda: read_by(process) > BUSY)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    try:
+        wait_for(lambda: read_by(process) > BUSY)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()  # it would fill the disk
     assert process.returncode == 130
     assert [record["status"] for record in json.loads(out)] == ["done"]
     assert b"interrupted after 1 of 2 files" in err

@@ -275,9 +275,12 @@ class TestCopyOfAHome:
             one.add_mountpath(str(disk))
             for number in range(20):
                 one.put(BUCKET, f"o{number}", b"content")
+            one.set_bucket_props(BUCKET, {"chunks.objsize_limit": "1", "chunks.chunk_size": "1KiB"})
+            one.put(BUCKET, "chunked", pattern(9_000))
         (tmp_path / "one").rename(tmp_path / "moved")
         with open_transport(f"{tmp_path}/moved") as moved:
             with pytest.raises(UnavailableError, match="missing"):
                 [moved.read(BUCKET, f"o{number}") for number in range(20)]
             moved.enable_mountpath(str(disk))
             assert all(moved.read(BUCKET, f"o{number}") == b"content" for number in range(20))
+            assert moved.read(BUCKET, "chunked") == pattern(9_000), "chunks lie where the disks are"

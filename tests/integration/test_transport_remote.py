@@ -1,10 +1,19 @@
-"""The behaviour suite over the remote transport: one worker whole, several workers and TLS in the parts they touch."""
+"""The behaviour suite over the remote transport: one worker and two, without TLS and with it.
+
+With one worker the whole of it runs every time. The other three set-ups repeat it whole in the soak; every time run the
+parts that they could break: what one process must know of another, and what passes through the encryption.
+"""
 
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.integration.remote.support import (
@@ -19,41 +28,94 @@ from aiscore.errors import (
     BucketNotFoundError,
     ConnectError,
     InvalidArgumentError,
+    InvalidNameError,
     UnsupportedError,
 )
+from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef
-from aiscore.model.objects import GetOptions, PutOptions
+from aiscore.model.objects import ArchivePutMode, GetOptions, PutOptions
 from aiscore.testing import BucketFactory, TransportSuite, pattern
+from aiscore.testing.archives import FORMATS, unpack
 from aiscore.testing.batches import BatchTests
+from aiscore.testing.buckets import BucketTests
 from aiscore.testing.content import LARGE
 from aiscore.testing.expect import refuses
+from aiscore.testing.fixtures import Fixtures
+from aiscore.testing.jobs import JobTests
 from aiscore.testing.listing import ListingTests
 from aiscore.testing.managing import ManagingTests
+from aiscore.testing.multipart import MultipartTests
 from aiscore.testing.reading import ReadingTests
 from aiscore.testing.shard_writes import ShardWriteTests
+from aiscore.testing.store import StoreTests
 from aiscore.testing.writing import WritingTests
-from aiscore.transport import Transport, open_transport
+from aiscore.transport import MemberInput, Transport, open_transport
 from aiscore.transport.options import ConnectionOptions
 
 BUCKET = BucketRef("bucket")
+MIB = 1 << 20
 
 
 Encrypted = tuple[str, ConnectionOptions]
 
 
+class Scattered:
+    """A transport whose operations take turns on several connections: with two workers, they reach both."""
+
+    CONNECTIONS = 8
+
+    def __init__(self, url: str, options: ConnectionOptions) -> None:
+        one = replace(options, pool_size=1)
+        self._transports = [open_transport(url, connection=one) for _ in range(self.CONNECTIONS)]
+        self._turns = cycle(self._transports)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(next(self._turns), name)
+
+    def close_all(self) -> None:
+        for transport in self._transports:
+            transport.close()
+
+
+@contextmanager
+def scattered(url: str, options: ConnectionOptions) -> Iterator[Transport]:
+    transport = Scattered(url, options)
+    yield cast("Transport", transport)
+    transport.close_all()
+
+
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
     """A server of two processes."""
-    with serving_apart(tmp_path_factory.mktemp("workers"), workers=2) as url:
-        yield url
+    with (
+        serving_apart(tmp_path_factory.mktemp("workers"), workers=2) as url,
+        scattered(url, ConnectionOptions()) as transport,
+    ):
+        yield transport
 
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     """A server with a certificate, and how to trust it."""
-    directory = tmp_path_factory.mktemp("tls")
+    with serving_encrypted(tmp_path_factory.mktemp("tls"), workers=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def encrypted_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
+    """Both."""
+    directory = tmp_path_factory.mktemp("tls-workers")
+    with (
+        serving_encrypted(directory, workers=2) as (url, options),
+        scattered(url, options) as transport,
+    ):
+        yield transport
+
+
+@contextmanager
+def serving_encrypted(directory: Path, workers: int) -> Iterator[Encrypted]:
     cert, key = make_certificate(directory)
-    with serving_apart(directory, cert=cert, key=key) as url:
+    with serving_apart(directory, cert=cert, key=key, workers=workers) as url:
         assert url.startswith("https://")
         yield url, ConnectionOptions(ca_file=cert)
 
@@ -72,21 +134,76 @@ class TestRemote(TransportSuite):
         return BucketFactory(transport)
 
 
-class TestRemoteWorkers(WritingTests, ReadingTests, ListingTests, ManagingTests):
+class OverWorkers(Fixtures):
     """Two processes answer, so what one has written the other must know."""
 
     @pytest.fixture
-    def transport(self, workers: str) -> Iterator[Transport]:
-        with open_transport(workers, connection=ConnectionOptions(pool_size=1)) as transport:
-            yield transport
+    def transport(self, workers: Transport) -> Transport:
+        return workers
 
 
-@needs_openssl
-class TestRemoteTls(WritingTests, ReadingTests, BatchTests, ShardWriteTests):
+class OverTls(Fixtures):
+    """One process, with a certificate."""
+
     @pytest.fixture
     def transport(self, encrypted: Encrypted) -> Iterator[Transport]:
         with open_transport(encrypted[0], connection=encrypted[1]) as transport:
             yield transport
+
+
+class TestRemoteWorkers(
+    OverWorkers,
+    BucketTests,
+    WritingTests,
+    ReadingTests,
+    ListingTests,
+    ManagingTests,
+    MultipartTests,
+    JobTests,
+    StoreTests,
+):
+    """The parts that have state."""
+
+    def test_files_put_into_one_shard_at_once_are_all_there(
+        self, transport: Transport, bucket: BucketRef
+    ) -> None:
+        # Small bodies and large ones, which take different ways through the server.
+        contents = {f"{i}": pattern(2 * MIB if i % 3 == 0 else 100, seed=i) for i in range(9)}
+        files = {name: MemberInput(name, len(data), data) for name, data in contents.items()}
+
+        def put(name: str) -> None:
+            transport.put_members(bucket, "s.tar", [files[name]], ArchivePutMode.APPEND_OR_CREATE)
+
+        with ThreadPoolExecutor(len(files)) as pool:
+            list(pool.map(put, files))
+        found = dict(unpack(ArchiveFormat.TAR, transport.read(bucket, "s.tar")))
+        assert found == contents
+
+
+@pytest.mark.soak
+class TestRemoteWorkersWhole(OverWorkers, TransportSuite):
+    """All of it."""
+
+
+@needs_openssl
+@pytest.mark.soak
+class TestRemoteTlsWhole(OverTls, TransportSuite):
+    """All of it."""
+
+
+@needs_openssl
+@pytest.mark.soak
+class TestRemoteTlsWorkersWhole(TransportSuite):
+    """All of it, with both."""
+
+    @pytest.fixture
+    def transport(self, encrypted_workers: Transport) -> Transport:
+        return encrypted_workers
+
+
+@needs_openssl
+class TestRemoteTls(OverTls, WritingTests, ReadingTests, BatchTests, ShardWriteTests):
+    """The parts whose contents are large, or come in other ways."""
 
     def test_certificate_that_is_not_trusted_is_refused(
         self, encrypted: Encrypted, tmp_path: Path
@@ -250,7 +367,7 @@ class TestForeignServer:
             yield transport
 
     def test_what_it_cannot_do_is_named(self, transport: Transport) -> None:
-        from aiscore.model.objects import Precondition
+        from aiscore.model.objects import ArchivePutMode, Precondition
         from aiscore.transport import MemberInput
 
         with refuses(UnsupportedError, "validate"):
@@ -260,7 +377,26 @@ class TestForeignServer:
             transport.put(BUCKET, "o", b"content", absent)
         members = [MemberInput("a", 1, b"a"), MemberInput("b", 1, b"b")]
         with refuses(UnsupportedError, "2 members"):
-            transport.put_members(BUCKET, "s.tar", members)
+            transport.put_members(BUCKET, "s.tar", members, ArchivePutMode.APPEND_OR_CREATE)
+
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_a_new_shard_is_made_here(self, transport: Transport, kind: ArchiveFormat) -> None:
+        from aiscore.transport import MemberInput
+
+        files = [("b", pattern(LARGE)), ("a/ü", b"content"), ("empty", b"")]
+        members = [MemberInput(name, len(data), data) for name, data in files]
+        stored = transport.put_members(BUCKET, "s", iter(members), archmime=kind)
+        data = transport.read(BUCKET, "s", GetOptions(verify_checksum=True))
+        assert unpack(kind, data) == files
+        assert stored.size == len(data)
+        short = MemberInput("c", 3, iter([b"cc"]))
+        for bad, error in (
+            ([*members, MemberInput("../c", 1, b"c")], InvalidNameError),
+            ([*members, short], InvalidArgumentError),
+        ):
+            with refuses(error):
+                transport.put_members(BUCKET, "s", bad, archmime=kind)
+            assert transport.read(BUCKET, "s") == data
 
     def test_members_one_by_one(self, transport: Transport) -> None:
         from aiscore.model.objects import ArchivePutMode

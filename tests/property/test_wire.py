@@ -4,15 +4,17 @@ import contextlib
 import json
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiscore.errors import AisError, ProtocolError
+from aiscore.errors import AisError, InvalidNameError, ProtocolError
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.batch import BatchEntry, BatchRequest, BatchResult
 from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.byterange import ByteRange
 from aiscore.model.checksum import Checksum, ChecksumType
+from aiscore.model.names import check_object_name
 from aiscore.model.objects import (
     EntryFlag,
     ListEntry,
@@ -37,9 +39,11 @@ from aiscore.wire.buckets import (
     bucket_of,
     bucket_query,
     bucket_to_json,
+    checked_path,
     object_path,
     object_uname,
     parse_uname,
+    quote_path,
 )
 from aiscore.wire.errors import decode_error
 from aiscore.wire.jobs import decode_snaps, filter_of
@@ -47,14 +51,8 @@ from aiscore.wire.listing import ListRequest, decode_page, encode_json, encode_m
 from aiscore.wire.listing import decode_request as decode_list_request
 from aiscore.wire.messages import CopyObjectsMsg, decode_action, decode_value
 from aiscore.wire.names import JSON_TYPE, MSGPACK_TYPE
-from aiscore.wire.objects import (
-    custom_headers,
-    custom_of,
-    parse_range,
-    props_from_headers,
-    props_headers,
-    range_header,
-)
+from aiscore.wire.objects import custom_headers, custom_of, props_from_headers, props_headers
+from aiscore.wire.ranges import parse_range, range_header
 from aiscore.wire.values import format_rfc3339, parse_rfc3339
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -143,6 +141,17 @@ def test_buckets(bucket: BucketRef, name: str) -> None:
     assert set(object_path(bucket, name)) <= set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%"
     )
+
+
+@given(st.text("aZ0_.-/~%\0é \ud800", max_size=12) | object_names())
+def test_a_name_is_checked_and_encoded_as_by_two(name: str) -> None:
+    try:
+        expected = quote_path(check_object_name(name))
+    except InvalidNameError:
+        with pytest.raises(InvalidNameError):
+            checked_path(name)
+    else:
+        assert checked_path(name) == expected
 
 
 @given(TIMES)

@@ -102,6 +102,7 @@ def _node_record(node: NodeInfo) -> Record:
         "uptime_seconds": node.uptime_ns / 1e9 if node.uptime_ns else None,
         "status": node.status,
         "alerts": list(node.alerts),
+        "pressure": dict(node.pressure) or None,
         "version": node.version,
     }
 

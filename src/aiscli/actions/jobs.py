@@ -16,7 +16,7 @@ from aiscli.output.base import Record
 from aiscli.uri import parse_target
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.bucket import BucketRef
-from aiscore.model.units import SECOND
+from aiscore.model.units import SECOND, format_duration
 from aiscore.model.xaction import (
     KINDS,
     XactionFilter,
@@ -28,12 +28,15 @@ from aiscore.model.xaction import (
 
 __all__ = [
     "JobQuery",
+    "JobsRequest",
+    "MirrorRequest",
     "RunJobRequest",
     "ShowJobsRequest",
-    "StopJobsRequest",
     "WaitJobsRequest",
     "read_query",
+    "run_forget_jobs",
     "run_job",
+    "run_mirror",
     "run_show_jobs",
     "run_stop_jobs",
     "run_wait_jobs",
@@ -220,6 +223,7 @@ def _records(context: CliContext, snaps: Iterable[XactionSnap]) -> list[Record]:
             "end": iso_time(snap.ended_ns),
             "state": "idle" if snap.is_idle and not snap.is_finished else snap.state.value,
             "error": snap.error or None,
+            "ext": dict(snap.ext),
         }
         for snap in snaps
     ]
@@ -240,12 +244,12 @@ def _state(record: Record) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopJobsRequest:
-    """Which running jobs to stop.
+class JobsRequest:
+    """Which jobs to stop, of those that run, or to forget, of those that have ended.
 
     Attributes:
         query: which ones.
-        everything: all running jobs.
+        everything: all of them.
         assume_yes: do not ask.
     """
 
@@ -258,7 +262,7 @@ class StopJobsRequest:
             raise InvalidArgumentError("missing job: expected a name, an id, a bucket, or --all")
 
 
-def run_stop_jobs(context: CliContext, request: StopJobsRequest) -> ExitCode:
+def run_stop_jobs(context: CliContext, request: JobsRequest) -> ExitCode:
     """Ask jobs to stop; they end between two objects, and what they did until then stays."""
     query = request.query
     snaps = query.find(context, only_running=True)
@@ -280,6 +284,30 @@ def run_stop_jobs(context: CliContext, request: StopJobsRequest) -> ExitCode:
             stopped.append(snap)
     if not context.output.is_table:
         context.output.table(_columns([], dates=False), _records(context, stopped))
+    return ExitCode.OK
+
+
+def run_forget_jobs(context: CliContext, request: JobsRequest) -> ExitCode:
+    """Forget jobs that have ended; running ones stay."""
+    query = request.query
+    snaps = query.find(context, only_running=False)
+    ended = [snap for snap in snaps if snap.is_finished]
+    if query.id and not ended:
+        context.output.text(f"{_name(snaps[0])} is running, nothing to do")
+    elif not ended:
+        context.output.text(f"No finished{query.quoted} jobs, nothing to do")
+    elif not query.id and not request.assume_yes:
+        which = f"{len(ended)} finished{query.quoted} jobs"
+        if not context.prompt.confirm(f"Forget {which}?"):
+            return ExitCode.OK
+    forgotten = []
+    for snap in ended:
+        if context.transport.forget_xactions(XactionFilter(id=snap.id)):
+            kind = KINDS[snap.kind].display
+            context.output.text(f'Removed finished {kind} job "{snap.id}"')
+            forgotten.append(snap)
+    if not context.output.is_table:
+        context.output.table(_columns([], dates=False), _records(context, forgotten))
     return ExitCode.OK
 
 
@@ -398,11 +426,55 @@ def run_job(context: CliContext, request: RunJobRequest) -> ExitCode:
     if request.question and not request.assume_yes and not context.prompt.confirm(request.question):
         return ExitCode.OK
     snap = context.transport.run_job(request.kind, request.bucket, force=request.force)
-    details = ", ".join(f"{key}: {value}" for key, value in snap.ext.items() if value)
+    details = ", ".join(
+        f"throttled: {format_duration(int(str(value)))}"
+        if key == "throttled_ns"
+        else f"{key}: {value}"
+        for key, value in snap.ext.items()
+        if value
+    )
     text = f"{_name(snap)}: {snap.objects:,} objects ({context.output.size(snap.size)})"
     context.output.text(f"{text}; {details}" if details else text)
     if request.wait:
         context.output.text("Done.")
     if not context.output.is_table:
         context.output.table(_columns([snap], dates=False), _records(context, [snap]))
+    return ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorRequest:
+    """A bucket, and on how many disks its objects are to lie.
+
+    Attributes:
+        bucket: which one.
+        copies: 1 or more.
+        quiet: print nothing.
+        wait: print `Done.`.
+    """
+
+    bucket: BucketRef
+    copies: int
+    quiet: bool = False
+    wait: bool = False
+
+
+def run_mirror(context: CliContext, request: MirrorRequest) -> ExitCode:
+    """Mirror a bucket, or end that."""
+    bucket, copies = request.bucket, request.copies
+    before = context.transport.head_bucket(bucket).mirror
+    is_same = before.copies == copies if before.enabled else copies == 1
+    if not is_same:
+        context.transport.mirror_bucket(bucket, copies)
+        text = f"Configured {bucket.cname} " + (
+            f"as {copies}-way mirror." if copies > 1 else "for single-replica (no redundancy)."
+        )
+    elif copies > 1:
+        text = f"{bucket.cname} is already {copies}-way mirror, nothing to do"
+    else:
+        text = f"{bucket.cname} is already configured with no redundancy, nothing to do"
+    record = {"bucket": bucket.cname, "copies": copies, "changed": not is_same}
+    context.output.item(record, "" if request.quiet else text)
+    if request.wait:
+        context.output.text("Done.")
     return ExitCode.OK

@@ -88,7 +88,8 @@ def _shown(context: CliContext, bucket: BucketRef, props: ObjectProps, key: str)
         case "chunked":
             return f"{props.chunk_count} chunks" if props.is_chunked else "-"
         case "copies":
-            return str(props.copies)
+            where = f" [{' '.join(props.mirror_paths)}]" if props.mirror_paths else ""
+            return f"{props.copies}{where}"
         case "custom":
             custom = ", ".join(f"{k}={v}" for k, v in sorted(props.custom.items()))
             return f"[{custom}]" if custom else "-"

@@ -205,11 +205,17 @@ def _cell(name: str, kind: _Kind) -> Callable[[Record], str]:
     return show
 
 
+_WAITS = (".throttle.ns", ".rxwait.ns")
+"""Ends of the names of what is counted in nanoseconds."""
+
+
 def _is_count(name: str) -> bool:
-    return name.endswith((".n", ".size"))
+    return name.endswith((".n", ".size", *_WAITS))
 
 
 def _counter_title(name: str) -> str:
+    if name.endswith(_WAITS):
+        return _title(name, ".ns", "ns")
     unit = "size" if name.endswith(".size") else "n"
     return _title(name, f".{unit}", unit)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from aiscli.context import CliContext
 from aiscli.exitcodes import ExitCode
 from aiscli.output.text import printable
-from aiscore.errors import InvalidArgumentError
+from aiscore.errors import InvalidArgumentError, StorageError
 from aiscore.serve import ServerSettings, is_loopback, load_settings, serve
 from aiscore.transport import default_home
 
@@ -48,16 +49,24 @@ def run_serve(context: CliContext, request: ServeRequest) -> ExitCode:
         config=request.config,
     )
     _log_to_stderr(request.log_level)
+    try:
+        serve(settings, lambda url: _announce(context, settings, url))
+    except StorageError as error:
+        if error.hint is None:
+            error.hint = (
+                "choose another directory with --home, or see what is wrong with this one:"
+                f" AIS_HOME={shlex.quote(settings.home)} ais doctor"
+            )
+        raise
+    return ExitCode.OK
+
+
+def _announce(context: CliContext, settings: ServerSettings, url: str) -> None:
     if not is_loopback(settings.host):
         context.output.warning(
             f"{settings.host} can be reached from other machines, and authentication is off:"
             " everybody who can connect may read, change and delete everything"
         )
-    serve(settings, lambda url: _announce(context, settings, url))
-    return ExitCode.OK
-
-
-def _announce(context: CliContext, settings: ServerSettings, url: str) -> None:
     context.output.item(
         {"url": url, "home": settings.home, "workers": settings.workers, "pid": os.getpid()},
         f"serving {settings.home} at {url}",

@@ -7,6 +7,7 @@ import typer
 from aiscli.actions.browse.listing import (
     ListBucketsRequest,
     ListRequest,
+    check_counts,
     read_props,
     run_list,
     run_list_buckets,
@@ -135,6 +136,7 @@ def ls(
       ais ls ais://shards --archive -o jsonl
     """
     context = CliContext.of(ctx)
+    check_counts(limit, page_size, max_pages)
     query = BucketQuery() if target is None else parse_query(target)
     again = read_refresh(refresh, count)
     if query is not None:

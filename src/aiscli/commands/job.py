@@ -6,12 +6,15 @@ import typer
 
 from aiscli.actions.browse.refresh import read_refresh
 from aiscli.actions.jobs import (
+    JobsRequest,
+    MirrorRequest,
     RunJobRequest,
     ShowJobsRequest,
-    StopJobsRequest,
     WaitJobsRequest,
     read_query,
+    run_forget_jobs,
     run_job,
+    run_mirror,
     run_show_jobs,
     run_stop_jobs,
     run_wait_jobs,
@@ -22,7 +25,18 @@ from aiscli.uri import parse_bucket
 from aiscore.model.units import parse_duration
 from aiscore.model.xaction import XactionKind
 
-__all__ = ["cleanup", "lru", "shard_index", "show", "stop", "wait", "warm_up"]
+__all__ = [
+    "cleanup",
+    "lru",
+    "mirror",
+    "resilver",
+    "rm",
+    "shard_index",
+    "show",
+    "stop",
+    "wait",
+    "warm_up",
+]
 
 JobsArgument = Annotated[
     list[str] | None,
@@ -83,10 +97,32 @@ def stop(
       ais job stop --all --yes
       ais stop copy-bucket --yes
     """
-    request = StopJobsRequest(
+    request = JobsRequest(
         query=read_query(words or (), regex), everything=everything, assume_yes=yes or force
     )
     return run_stop_jobs(CliContext.of(ctx), request)
+
+
+def rm(
+    ctx: typer.Context,
+    words: JobsArgument = None,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs that have ended.")] = False,
+    regex: RegexOption = None,
+    yes: YesOption = False,
+) -> int:
+    """Forget jobs that have ended.
+
+    They are shown no more; running ones stay. By themselves they are forgotten an hour after their end,
+    but for the last thousand. Asks, unless a job is named by its id.
+
+    Examples:
+      ais job rm --all --yes
+      ais job rm copy-bucket --yes
+    """
+    request = JobsRequest(
+        query=read_query(words or (), regex), everything=everything, assume_yes=yes
+    )
+    return run_forget_jobs(CliContext.of(ctx), request)
 
 
 def wait(
@@ -176,6 +212,50 @@ def lru(
         wait=wait,
     )
     return run_job(CliContext.of(ctx), request)
+
+
+def mirror(
+    ctx: typer.Context,
+    bucket: BucketArgument,
+    copies: Annotated[
+        int,
+        typer.Option("--copies", metavar="N", help="Disks that each object lies on; 1 is no copy."),
+    ],
+    quiet: Annotated[
+        bool, typer.Option("--non-verbose", "--nv", hidden=True, help="Print nothing.")
+    ] = False,
+    wait: WaitOption = False,
+) -> int:
+    """Keep the objects of a bucket on several disks.
+
+    Those that it has, and from now on every new one: a write is acknowledged when its copies are made.
+    Reading takes a good copy where one is damaged, or its disk is away, and mends it.
+
+    Examples:
+      ais job start mirror ais://images --copies 2
+      ais start mirror ais://images --copies 1
+    """
+    request = MirrorRequest(bucket=parse_bucket(bucket), copies=copies, quiet=quiet, wait=wait)
+    return run_mirror(CliContext.of(ctx), request)
+
+
+def resilver(
+    ctx: typer.Context,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TARGET]", help="Accepted; there is one.")
+    ] = None,
+    wait: WaitOption = False,
+) -> int:
+    """Restore copies, and spread objects, after disks have come or gone.
+
+    Of all buckets that are mirrored: what is missing or too short is replaced by a good copy. This runs by
+    itself when a disk is attached, enabled, or detached. Then, of all buckets: what belongs on another disk
+    by its name moves there, so that one that was attached gets its share.
+
+    Examples:
+      ais job start resilver
+    """
+    return run_job(CliContext.of(ctx), RunJobRequest(kind=XactionKind.RESILVER, wait=wait))
 
 
 def warm_up(ctx: typer.Context, bucket: BucketArgument, wait: WaitOption = False) -> int:

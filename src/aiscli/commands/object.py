@@ -38,6 +38,7 @@ from aiscli.commands.options import (
     read_archmime,
     read_archmode,
     read_range,
+    read_size,
     split_list,
 )
 from aiscli.context import CliContext
@@ -233,6 +234,14 @@ def put(
         bool, typer.Option("--skip-vc", help="Write even if the object has the same checksum.")
     ] = False,
     append: Annotated[bool, typer.Option("--append", help="Add to an existing object.")] = False,
+    chunk_size: Annotated[
+        str | None,
+        typer.Option(
+            "--chunk-size",
+            metavar="SIZE",
+            help="Send longer files in parts of this size, in parallel.",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     cont_on_err: ContinueOption = False,
     dry_run: DryRunOption = False,
@@ -250,6 +259,7 @@ def put(
       ais put ./data ais://images/train/ --recursive
       ais put './data/*.jpg' ais://images --dry-run
       ais put ./data ais://images -r --exclude '.git/' --exclude '*.tmp'
+      ais put large.tar ais://shards --chunk-size 64MiB
       echo hello | ais put - ais://texts/hello
     """
     given = {
@@ -260,6 +270,7 @@ def put(
         "xxhash": xxhash,
         "xxhash2": xxhash2,
     }
+    context = CliContext.of(ctx)
     request = PutRequest(
         source=SourceRequest(
             path=source,
@@ -274,13 +285,14 @@ def put(
         compute_checksum=compute_checksum,
         skip_same=not skip_vc,
         append=append,
+        chunk_size=read_size(chunk_size, "--chunk-size", context),
         cont_on_err=cont_on_err,
         dry_run=dry_run,
         assume_yes=yes,
         show_progress=progress,
         workers=workers,
     )
-    return run_put(CliContext.of(ctx), request)
+    return run_put(context, request)
 
 
 def rm(

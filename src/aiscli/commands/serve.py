@@ -61,7 +61,8 @@ def serve(
       ais serve --port 0 -o json
     """
     flags: dict[str, str | int | None] = {
-        "home": None if home is None else os.path.abspath(os.path.expanduser(home)),
+        # "" stays what it is, and is refused: the working directory is not meant.
+        "home": os.path.abspath(os.path.expanduser(home)) if home else home,
         "host": host,
         "port": port,
         "workers": workers,

@@ -158,6 +158,10 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
         "each entry in order: {bucket, name, archpath, member, size, status, error}",
     ),
     "error": ("string or null", "why it failed; null when it did not"),
+    "ext": (
+        "object",
+        "what only this kind of job has to say; `throttled_ns` is how long it slept because of the load",
+    ),
     "etag": ("string", "entity tag of the content"),
     "failed": ("list of string", "names of what failed"),
     "faults": ("list of object", "what is damaged: {kind, name, detail}"),
@@ -302,6 +306,10 @@ _SPECIAL: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "load": ("string or null", "load averages of the machine: over 1, 5 and 15 minutes"),
         "memory_available": ("integer or null", "memory that the machine has left, bytes"),
         "memory_used": ("integer or null", "memory of the node's process, bytes"),
+        "pressure": (
+            "object or null",
+            "load of the machine: dimension to low, moderate, high or critical; null for a proxy of this process",
+        ),
         "primary": ("boolean", "true for the proxy that decides"),
         "uptime_seconds": ("number or null", "since the node started"),
         "url": ("string or null", "where clients reach it; null for this process"),
@@ -336,6 +344,12 @@ _SPECIAL: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "config:reset": {"path": ("string", "where the file is, or would be")},
     "job:cleanup": _JOB_SPECIAL,
     "job:lru": _JOB_SPECIAL,
+    "job:mirror": {
+        "changed": ("boolean", "whether it was another number before"),
+        "copies": ("integer", "disks that each object lies on"),
+    },
+    "job:resilver": _JOB_SPECIAL,
+    "job:rm": _JOB_SPECIAL,
     "job:shard_index": _JOB_SPECIAL,
     "job:show": _JOB_SPECIAL,
     "job:stop": _JOB_SPECIAL,
@@ -382,7 +396,7 @@ _BATCH = (
     "error?"
 )
 """The batch as one record; its entries, one record each, in csv and jsonl."""
-_JOB = "node id kind bucket target objects size start end state error"
+_JOB = "node id kind bucket target objects size start end state error ext"
 
 _COMMANDS: Mapping[str, tuple[Shape, str]] = {
     "alias:alias_reset": (Shape.MANY, "alias command"),
@@ -432,7 +446,7 @@ _COMMANDS: Mapping[str, tuple[Shape, str]] = {
         Shape.MANY,
         (
             "node type url primary used_percent available mountpaths memory_used memory_available load "
-            "uptime_seconds status alerts version"
+            "uptime_seconds status alerts pressure version"
         ),
     ),
     "cluster:smap": (Shape.MANY, "node type url control_url data_url primary electable status"),
@@ -459,6 +473,9 @@ _COMMANDS: Mapping[str, tuple[Shape, str]] = {
     "help:help_command": (Shape.CONTENT, ""),
     "job:cleanup": (Shape.MANY, _JOB),
     "job:lru": (Shape.MANY, _JOB),
+    "job:mirror": (Shape.ONE, "bucket copies changed"),
+    "job:resilver": (Shape.MANY, _JOB),
+    "job:rm": (Shape.MANY, _JOB),
     "job:shard_index": (Shape.MANY, _JOB),
     "job:show": (Shape.MANY, _JOB),
     "job:stop": (Shape.MANY, _JOB),
@@ -482,7 +499,10 @@ _COMMANDS: Mapping[str, tuple[Shape, str]] = {
     "object:get": (Shape.EITHER, "bucket name file? size status? error? directory? files? failed?"),
     "object:mv": (Shape.ONE, "bucket name new_name"),
     "object:promote": (Shape.ONE, "source bucket objects size skipped"),
-    "object:put": (Shape.EITHER, "file? bucket name size? status? error? dry_run?"),
+    "object:put": (
+        Shape.EITHER,
+        "file? bucket name size? checksum? chunks? upload_id? resumed? status? error? dry_run?",
+    ),
     "object:rm": (Shape.MANY, "bucket name deleted missing? would_delete?"),
     "object:set_custom": (Shape.ONE, "bucket name custom"),
     "object:show": (

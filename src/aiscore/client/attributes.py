@@ -77,6 +77,11 @@ class ObjectAttributes:
         return self.values.copies
 
     @property
+    def mirror_paths(self) -> list[str]:
+        """Mountpaths of the copies; empty when it is not mirrored."""
+        return list(self.values.mirror_paths)
+
+    @property
     def present(self) -> bool:
         """True: a property that was read is of an object in the store."""
         return True

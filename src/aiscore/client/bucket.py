@@ -181,6 +181,10 @@ class Bucket:
         )
         return self._client.transport.rechunk_bucket(self._ref, options)
 
+    def mirror(self, copies: int) -> None:
+        """Keep every object on so many disks, those there are and those to come; 1 ends mirroring."""
+        self._client.transport.mirror_bucket(self._ref, copies)
+
     # listing
 
     def list_objects(

@@ -14,13 +14,14 @@ from aiscore.engine.bodies import blocks_of, verify
 from aiscore.engine.checksum import MultiHasher
 from aiscore.engine.commit import commit_content
 from aiscore.engine.content import FileContent
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error, write_all
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import PieceRef, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
-from aiscore.engine.read import ContentReader, open_content, props_of
+from aiscore.engine.read import open_content, props_of
 from aiscore.engine.write import ContentWriter
 from aiscore.errors import (
     AisError,

@@ -12,6 +12,12 @@ from aiscore.engine.index.objects import after_prefix, rows_after, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
 from aiscore.engine.index.uploads import delete_uploads_of
 from aiscore.engine.objects import delete_selected, select_names
+from aiscore.engine.resilver import (
+    check_copies,
+    needs_copies,
+    restore_copies,
+    start_mirroring,
+)
 from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import (
     BucketAlreadyExistsError,
@@ -33,6 +39,7 @@ __all__ = [
     "copy_objects",
     "create_bucket",
     "destroy_bucket",
+    "mirror_bucket",
     "rename_bucket",
     "reset_props",
     "set_props",
@@ -49,6 +56,8 @@ def create_bucket(core: Core, bucket: BucketRef, changes: Mapping[str, str] | No
         )
     props = default_props(bucket.provider, core.config())
     props = change_props(props, changes or {})
+    if props.mirror.enabled and changes:
+        check_copies(core, bucket, props.mirror.copies)
     with core.database.write(sync=True) as connection:
         if index.select_bucket(connection, bucket) is not None:
             raise BucketAlreadyExistsError(f'bucket "{bucket}" already exists')
@@ -59,10 +68,43 @@ def create_bucket(core: Core, bucket: BucketRef, changes: Mapping[str, str] | No
 
 
 def set_props(
+    core: Core,
+    bucket: BucketRef,
+    changes: Mapping[str, str],
+    announce: Announce = unannounced,
+    *,
+    force: bool,
+) -> BucketProps:
+    """Apply property changes as a whole or not at all; those of mirroring also to what the bucket holds, as a job."""
+    before = core.bucket(bucket, Access.PATCH).props
+    after = change_props(before, changes, force=force)
+    if not needs_copies(before, after):
+        return _change_props(core, bucket, changes, force=force)
+    copies = after.mirror.copies
+    check_copies(core, bucket, copies)
+    with start_mirroring(core, bucket, copies, announce) as job:
+        props = _change_props(core, bucket, changes, force=force)
+        restore_copies(core, [core.bucket(bucket, Access.PATCH)], job)
+    return props
+
+
+def mirror_bucket(
+    core: Core, bucket: BucketRef, copies: int, announce: Announce = unannounced
+) -> None:
+    """Keep every object of a bucket on so many mountpaths. See `Transport.mirror_bucket`."""
+    core.bucket(bucket, Access.PATCH)
+    check_copies(core, bucket, copies)
+    changes = {"mirror.enabled": "false"}
+    if copies > 1:
+        changes = {"mirror.enabled": "true", "mirror.copies": f"{copies}"}
+    with start_mirroring(core, bucket, copies, announce) as job:
+        _change_props(core, bucket, changes, force=False)
+        restore_copies(core, [core.bucket(bucket, Access.PATCH)], job)
+
+
+def _change_props(
     core: Core, bucket: BucketRef, changes: Mapping[str, str], *, force: bool
 ) -> BucketProps:
-    """Apply property changes as a whole or not at all."""
-    core.bucket(bucket, Access.PATCH)
     with core.database.write(sync=True) as connection:
         row = _current(core, bucket)
         props = change_props(row.props, changes, force=force)

@@ -1,6 +1,7 @@
 """Consistency of a home: what the index says against what the disks hold.
 
-Two questions. *Content*: is every piece of every object there, of the recorded size, with the recorded checksum?
+Two questions. *Content*: is every piece of every object there, of the recorded size, with the recorded checksum, and so
+is each of its copies? Nothing is mended here, so that a report says what was found.
 *Structure*: does every row refer to something, is every file known? The second is asked of the whole home only; files
 of pieces that other processes are writing at this moment are told from orphans by their sessions.
 """
@@ -8,15 +9,19 @@ of pieces that other processes are writing at this moment are told from orphans 
 import os
 from collections.abc import Iterator
 
+from aiscore.engine.content import ManifestContent
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
 from aiscore.engine.index import buckets as bucket_index
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import ObjectRow, rows_after
-from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_LIVE, PIECE_PART
+from aiscore.engine.index.copies import copies_of
+from aiscore.engine.index.objects import ObjectRow, PieceRef, rows_after, select_object
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_COPY, PIECE_LIVE, PIECE_PART
 from aiscore.engine.layout import piece_path, pieces_root
-from aiscore.engine.read import open_content, verify_content
+from aiscore.engine.mirror import wanted_copies
+from aiscore.engine.read import open_content
 from aiscore.engine.session import COUNTER_BITS
+from aiscore.engine.verify import verify_content
 from aiscore.errors import AisError, CorruptionError, NotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
@@ -42,7 +47,7 @@ def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateRepor
     for row in rows:
         for found in rows_after(core.connection(), row.id, prefix):
             objects += 1
-            pieces += found.piece_count
+            pieces += found.piece_count * found.copies
             size += found.size
             faults.extend(_check_object(core, row, found))
     if bucket is None:
@@ -52,6 +57,12 @@ def validate(core: Core, bucket: BucketRef | None, prefix: str) -> ValidateRepor
 
 def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fault]:
     cname = bucket.bucket.object_cname(row.name)
+    if row.copies < wanted_copies(bucket):
+        detail = f"{row.copies} of {wanted_copies(bucket)} copies"
+        yield Fault(FaultKind.COPIES, cname, detail)
+    if row.copies > 1:
+        yield from _check_copies(core, row, cname)
+        return
     try:
         current, content = open_content(core, bucket, row.name)
         try:
@@ -64,6 +75,41 @@ def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fau
         yield Fault(FaultKind(exc.kind) if exc.kind else FaultKind.UNREADABLE, cname, exc.message)
     except AisError as exc:
         yield Fault(FaultKind.UNREADABLE, cname, exc.message)
+
+
+def _check_copies(core: Core, row: ObjectRow, cname: str) -> Iterator[Fault]:
+    """Each copy for itself: a read would take the next one."""
+    places = copies_of(core.connection(), row)
+    for number in range(row.copies):
+        what = cname if number == 0 else f"copy {number + 1} of {cname}"
+        try:
+            _read_copy(core, row, [of_piece[number] for of_piece in places], what)
+        except AisError as exc:
+            current = select_object(core.connection(), row.bucket_id, row.name)
+            if current is None or copies_of(core.connection(), current) != places:
+                return  # written or moved since it was listed
+            kind = exc.kind if isinstance(exc, CorruptionError) else None
+            yield Fault(FaultKind(kind) if kind else FaultKind.UNREADABLE, cname, exc.message)
+
+
+def _read_copy(core: Core, row: ObjectRow, pieces: list[PieceRef], what: str) -> None:
+    def path_of(piece: PieceRef) -> str:
+        return piece_path(core.mountpaths.readable(piece.mountpath_id), piece.piece_id)
+
+    path = path_of(pieces[0])
+    try:
+        fd = core.files.open(path)
+    except FileNotFoundError as exc:
+        raise CorruptionError(f"{what} is missing: {path}", kind=FaultKind.MISSING) from exc
+    except OSError as exc:
+        raise storage_error(exc, what) from exc
+    single = [[piece] for piece in pieces]
+    content = ManifestContent(core.files, path_of, single, fd, what, lambda: None)
+    try:
+        content.check()
+        verify_content(row, content, what)
+    finally:
+        content.close()
 
 
 def _check_structure(core: Core) -> Iterator[Fault]:
@@ -92,10 +138,12 @@ def _check_rows(core: Core) -> Iterator[Fault]:
         f"(state = {PIECE_LIVE} AND id NOT IN (SELECT piece_id FROM objects) "
         "AND id NOT IN (SELECT piece_id FROM manifests)) OR "
         f"(state = {PIECE_APPENDING} AND id NOT IN (SELECT piece_id FROM appends)) OR "
-        f"(state = {PIECE_PART} AND id NOT IN (SELECT piece_id FROM parts))"
+        f"(state = {PIECE_PART} AND id NOT IN (SELECT piece_id FROM parts)) OR "
+        f"(state = {PIECE_COPY} AND id NOT IN (SELECT copy_id FROM copies))"
     ):
         yield Fault(FaultKind.INDEX, f"{piece_id:016x}", f"piece in state {state} has no owner")
     yield from _check_manifests(core)
+    yield from _check_copy_rows(core)
     yield from _check_parts(core)
     for (generation,) in connection.rows(
         "SELECT generation FROM shard_indexes WHERE generation NOT IN (SELECT generation FROM objects)"
@@ -111,6 +159,24 @@ def _check_manifests(core: Core) -> Iterator[Fault]:
     ):
         name = f"{manifest_id:016x}"
         yield Fault(FaultKind.INDEX, name, f"chunk {number} of this manifest has no piece")
+
+
+def _check_copy_rows(core: Core) -> Iterator[Fault]:
+    """Every copy has its piece rows, and every piece of an object has as many as the object says."""
+    connection = core.connection()
+    for (copy_id,) in connection.rows(
+        "SELECT c.copy_id FROM copies c LEFT JOIN pieces p ON p.id = c.copy_id AND p.mountpath_id = c.mountpath_id "
+        f"WHERE p.id IS NULL OR p.state != {PIECE_COPY} OR c.piece_id NOT IN (SELECT id FROM pieces)"
+    ):
+        yield Fault(FaultKind.INDEX, f"{copy_id:016x}", "copy has no piece")
+    for bucket_id, name in connection.rows(
+        "SELECT o.bucket_id, o.name FROM objects o LEFT JOIN manifests m ON m.manifest_id = o.piece_id "
+        "WHERE o.copies - 1 != "
+        "(SELECT count(*) FROM copies c WHERE c.piece_id = coalesce(m.piece_id, o.piece_id))"
+    ):
+        yield Fault(
+            FaultKind.INDEX, name, f"object of bucket {bucket_id} has not the copies that it says"
+        )
 
 
 def _check_parts(core: Core) -> Iterator[Fault]:

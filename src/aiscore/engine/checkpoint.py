@@ -89,10 +89,12 @@ class Checkpoints:
                 piece.piece_id,
                 piece.mountpath_id,
                 piece.size,
+                "",
                 piece.checksum,
                 "",
                 piece.piece_id,
                 now,
+                "",
             )
             for number, piece in enumerate(fresh, start=first)
         ]

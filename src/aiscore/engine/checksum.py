@@ -8,7 +8,18 @@ import xxhash
 
 from aiscore.model.checksum import Checksum, ChecksumType
 
-__all__ = ["Hasher", "MultiHasher", "PieceHasher", "checksum_of", "new_hasher"]
+__all__ = [
+    "SLOW",
+    "Hasher",
+    "MultiHasher",
+    "PieceHasher",
+    "checksum_of",
+    "new_chunk_hasher",
+    "new_hasher",
+]
+
+SLOW = frozenset({ChecksumType.MD5, ChecksumType.SHA256, ChecksumType.SHA512})
+"""Types that take longer than all else that happens to a body: half a GiB a second, the others have ten."""
 
 
 class Hasher(Protocol):
@@ -56,6 +67,14 @@ def new_hasher(kind: ChecksumType) -> Hasher:
     return _FACTORIES[kind]()
 
 
+def new_chunk_hasher() -> Hasher:
+    """A fresh hasher for one chunk or part. It always is XXH3-64, whatever type of checksum the object has.
+
+    A chunk is hashed beside its object, so this must cost next to nothing: a third of XXH64, a fiftieth of MD5.
+    """
+    return xxhash.xxh3_64()
+
+
 def checksum_of(kind: ChecksumType, data: bytes | bytearray | memoryview) -> str:
     """The hex value for `data`, "" for type `none`."""
     if kind is ChecksumType.XXHASH2 or kind is ChecksumType.XXHASH:
@@ -70,10 +89,11 @@ def checksum_of(kind: ChecksumType, data: bytes | bytearray | memoryview) -> str
 class MultiHasher:
     """Several checksum types over one stream."""
 
-    __slots__ = ("_hashers",)
+    __slots__ = ("_hashers", "_slow")
 
     def __init__(self, kinds: Iterable[ChecksumType]) -> None:
         self._hashers = {k: new_hasher(k) for k in kinds if k is not ChecksumType.NONE}
+        self._slow = [k for k in self._hashers if k in SLOW]
 
     @property
     def has_work(self) -> bool:
@@ -84,6 +104,22 @@ class MultiHasher:
         """Feed one block to all of them."""
         for hasher in self._hashers.values():
             hasher.update(data)
+
+    @property
+    def has_slow(self) -> bool:
+        """True when one of the types is in `SLOW`."""
+        return bool(self._slow)
+
+    def update_slow(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed one block to those in `SLOW` only; the others want it by `update_fast`."""
+        for kind in self._slow:
+            self._hashers[kind].update(data)
+
+    def update_fast(self, data: bytes | bytearray | memoryview) -> None:
+        """Feed one block to those that are not in `SLOW`."""
+        for kind, hasher in self._hashers.items():
+            if kind not in SLOW:
+                hasher.update(data)
 
     def value(self, kind: ChecksumType) -> str:
         """The hex value of one of the types so far, "" for `none`."""
@@ -97,12 +133,11 @@ class MultiHasher:
 class PieceHasher:
     """One checksum for each piece of a stream: all have the same size, but the last, which may be shorter."""
 
-    __slots__ = ("_filled", "_hasher", "_kind", "_piece_size", "_values")
+    __slots__ = ("_filled", "_hasher", "_piece_size", "_values")
 
-    def __init__(self, kind: ChecksumType, piece_size: int) -> None:
-        self._kind = kind
+    def __init__(self, piece_size: int) -> None:
         self._piece_size = piece_size
-        self._hasher = new_hasher(kind)
+        self._hasher = new_chunk_hasher()
         self._filled = 0
         self._values: list[str] = []
 
@@ -120,7 +155,7 @@ class PieceHasher:
             view = view[len(part) :]
             if self._filled == self._piece_size:
                 self._values.append(self._hasher.hexdigest())
-                self._hasher = new_hasher(self._kind)
+                self._hasher = new_chunk_hasher()
                 self._filled = 0
 
     def values(self, start: int, count: int) -> list[str]:

@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.copies import insert_copies
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.objects import (
+    BeforeWrite,
     ObjectRow,
     PieceRef,
     insert_manifest,
@@ -18,6 +20,7 @@ from aiscore.engine.index.objects import (
 )
 from aiscore.engine.index.schema import PIECE_LIVE
 from aiscore.engine.index.uploads import take_parts
+from aiscore.engine.mirror import make_copies
 from aiscore.errors import (
     BucketNotFoundError,
     BusyError,
@@ -33,8 +36,10 @@ __all__ = [
     "Content",
     "FromUpload",
     "PartsChangedError",
+    "SmallCommit",
     "check_precondition",
     "commit_content",
+    "commit_group",
     "etag_of",
 ]
 
@@ -109,55 +114,135 @@ def commit_content(
         BusyError: the object does not have the expected content any more, or a mountpath was removed meanwhile.
         PartsChangedError: the upload does not hold its pieces any more.
     """
-    first = content.pieces[0]
+    copies = make_copies(core, bucket, name, content.pieces, sync=sync)
     now = time.time_ns()
-    with core.database.write(sync=sync) as connection:
-        before = select_for_write(connection, bucket.id, name, content.pieces)
+    with copies, core.database.write(sync=sync) as connection:
+        before = _before_write(core, connection, bucket, name, [*content.pieces, *copies.all])
         old = before.row
-        if not before.has_bucket:
-            raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
-        if precondition is not None:
-            check_precondition(precondition, old, bucket.bucket.object_cname(name))
+        _check(before, bucket, name, precondition)
         if expected_generation is not None:
             generation = 0 if old is None else old.generation
             if generation != expected_generation:
                 raise BusyError(f"{bucket.cname}/{name} was changed meanwhile", hint="try again")
-        if not before.has_mountpaths:
-            raise BusyError(
-                f"the mountpath of {bucket.cname}/{name} was removed meanwhile", hint="try again"
-            )
-        version = 0
-        if bucket.props.versioning.enabled:
-            version = old.version + 1 if old is not None else 1
-        row = ObjectRow(
-            bucket.id,
-            name,
-            content.size,
-            version,
-            checksum.type.value if checksum is not None else ChecksumType.NONE.value,
-            checksum.value if checksum is not None else "",
-            now,
-            now,
-            _encode_custom(custom, old),
-            first.piece_id,
-            first.mountpath_id,
-            first.piece_id,
-            len(content.pieces),
-            first.size if len(content.pieces) == 1 else max(p.size for p in content.pieces),
-        )
+        row = _row(bucket, name, content, checksum, _encode_custom(custom, old), old, now)
+        if copies.count > 1:
+            row = row._replace(copies=copies.count)
         if append_handle is not None:
-            _take_over(connection, append_handle, first.piece_id)
+            _take_over(connection, append_handle, content.pieces[0].piece_id)
         elif upload is not None:
             _take_from(connection, upload, content, f"{bucket.cname}/{name}")
         else:
             insert_pieces(connection, content.pieces)
             insert_manifest(connection, content.pieces)
+        insert_copies(connection, content.pieces, copies.of_pieces)
         write_object(connection, row, old)
         core.garbage.forget(connection)
     content.settle()
     if old is not None:
         core.garbage.reclaim(old)
     return row
+
+
+class SmallCommit(NamedTuple):
+    """A commit of one piece without copies, as `commit_content` describes its parts."""
+
+    bucket: BucketRow
+    name: str
+    content: Content
+    checksum: Checksum | None
+    custom: Mapping[str, str] | None
+    precondition: Precondition | None
+    sync: bool
+
+
+def commit_group(core: Core, commits: Sequence[SmallCommit]) -> list[ObjectRow]:
+    """Make several commits in one transaction, in order: all of them, or none.
+
+    Of each it does what `commit_content` does. Names may be among them twice: the later one replaces the earlier one.
+
+    Raises:
+        AisError: one of them cannot be made, as `commit_content` says; which one is not told.
+    """
+    done: list[tuple[ObjectRow, ObjectRow | None]] = []
+    now = time.time_ns()
+    with core.database.write(sync=any(commit.sync for commit in commits)) as connection:
+        for bucket, name, content, checksum, custom, precondition, _ in commits:
+            before = _before_write(core, connection, bucket, name, content.pieces)
+            _check(before, bucket, name, precondition)
+            old = before.row
+            row = _row(bucket, name, content, checksum, _encode_custom(custom, old), old, now)
+            insert_pieces(connection, content.pieces)
+            write_object(connection, row, old)
+            done.append((row, old))
+        core.garbage.forget(connection)
+    for commit in commits:
+        commit.content.settle()
+    for _, old in done:
+        if old is not None:
+            core.garbage.reclaim(old)
+    return [row for row, _ in done]
+
+
+def _check(
+    before: BeforeWrite, bucket: BucketRow, name: str, precondition: Precondition | None
+) -> None:
+    if not before.has_bucket:
+        raise BucketNotFoundError(f'bucket "{bucket.bucket}" does not exist')
+    if precondition is not None:
+        check_precondition(precondition, before.row, bucket.bucket.object_cname(name))
+    if not before.has_mountpaths:
+        raise BusyError(
+            f"the mountpath of {bucket.cname}/{name} was removed meanwhile", hint="try again"
+        )
+
+
+def _row(
+    bucket: BucketRow,
+    name: str,
+    content: Content,
+    checksum: Checksum | None,
+    custom: str | None,
+    old: ObjectRow | None,
+    now: int,
+) -> ObjectRow:
+    """What the object becomes."""
+    pieces = content.pieces
+    first = pieces[0]
+    version = 0
+    if bucket.props.versioning.enabled:
+        version = old.version + 1 if old is not None else 1
+    return ObjectRow(
+        bucket.id,
+        name,
+        content.size,
+        version,
+        checksum.type.value if checksum is not None else ChecksumType.NONE.value,
+        checksum.value if checksum is not None else "",
+        now,
+        now,
+        custom,
+        first.piece_id,
+        first.mountpath_id,
+        first.piece_id,
+        len(pieces),
+        first.size if len(pieces) == 1 else max(piece.size for piece in pieces),
+        1,
+    )
+
+
+def _before_write(
+    core: Core, connection: Connection, bucket: BucketRow, name: str, pieces: Sequence[PieceRef]
+) -> BeforeWrite:
+    """What the commit must know, inside its transaction; nearly always it is cached."""
+    cache = connection.cache
+    row = cache.get((bucket.id, name))
+    if (
+        row is not None
+        and cache.get(bucket.bucket) is bucket
+        and all(core.mountpaths.known(each) for each in {piece.mountpath_id for piece in pieces})
+    ):
+        return BeforeWrite(True, True, row)
+    return select_for_write(connection, bucket.id, name, pieces)
 
 
 def _take_from(connection: Connection, upload: FromUpload, content: Content, cname: str) -> None:

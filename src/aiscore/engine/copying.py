@@ -2,25 +2,26 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 from aiscore.engine.commit import CONTENT_KEYS, commit_content
 from aiscore.engine.content import ContentSource, FileContent
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow, PieceRef
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpath
-from aiscore.engine.read import ContentReader, checksum_in, open_content, props_of
-from aiscore.engine.write import discard_pieces, make_directory, writer_for
+from aiscore.engine.piecefiles import discard_pieces, make_directory
+from aiscore.engine.read import checksum_in, open_content, props_of
+from aiscore.engine.write import writer_for
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
-from aiscore.model.checksum import ChecksumType
 from aiscore.model.chunks import conforms, is_chunked_at
 from aiscore.model.names import check_object_name
-from aiscore.model.objects import CopyTerms, ObjectProps
+from aiscore.model.objects import CopyTerms, ObjectProps, Precondition
 from aiscore.model.storage import MountpathState
-from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = ["copy_content", "copy_object"]
 
@@ -62,13 +63,18 @@ def copy_content(
     try:
         if terms.check is not None:
             terms.check(props_of(core, row))
+        custom = _custom_of(row, terms)
+        if terms.derive is not None:
+            what = source.bucket.object_cname(name)
+            blocks = ContentReader(content, 0, row.size, what, owns=False)
+            custom.update(terms.derive(props_of(core, row), blocks))
         if source.props.chunks == target.props.chunks or conforms(
             target.props.chunks, content.sizes
         ):
-            linked = _link_copy(core, row, content, target, target_name, terms)
+            linked = _link_copy(core, row, content, target, target_name, custom, terms.precondition)
             if linked is not None:
                 return linked
-        return _byte_copy(core, row, content, target, target_name, terms)
+        return _byte_copy(core, row, content, target, target_name, custom, terms.precondition)
     finally:
         content.close()
 
@@ -129,7 +135,8 @@ def _link_copy(
     content: ContentSource,
     target: BucketRow,
     target_name: str,
-    terms: CopyTerms,
+    custom: Mapping[str, str],
+    precondition: Precondition | None,
 ) -> ObjectRow | None:
     """None when the file system cannot link here."""
     if isinstance(content, FileContent):
@@ -157,8 +164,8 @@ def _link_copy(
             target_name,
             linked,
             checksum=checksum_in(row),
-            custom=_custom_of(row, terms),
-            precondition=terms.precondition,
+            custom=custom,
+            precondition=precondition,
             sync=sync,
         )
     except BaseException:
@@ -183,23 +190,29 @@ def _byte_copy(
     content: ContentSource,
     target: BucketRow,
     target_name: str,
-    terms: CopyTerms,
+    custom: Mapping[str, str],
+    precondition: Precondition | None,
 ) -> ObjectRow:
     what = target.bucket.object_cname(target_name)
     sync = core.is_durable(target)
-    kind = ChecksumType(row.checksum_type)
     writer = writer_for(
-        core, target, target_name, set(), piece_checksum=kind, size=row.size, sync=sync
+        core,
+        target,
+        target_name,
+        set(),
+        hash_pieces=bool(row.checksum),
+        size=row.size,
+        sync=sync,
     )
     try:
         is_whole = not is_chunked_at(target.props.chunks, row.size)
         if isinstance(content, FileContent) and row.size and is_whole:
             writer.copy_from(content.fd, row.size)
         else:
-            buffer = memoryview(bytearray(BLOCK_SIZE))
             reader = ContentReader(content, 0, row.size, what, owns=False)
-            while count := reader.readinto(buffer):
-                writer.write(buffer[:count])
+            with writer.hashed_ahead(reader.readinto, row.size) as blocks:
+                for block in blocks:
+                    writer.write_hashed(block)
         writer.finish()
         return commit_content(
             core,
@@ -207,8 +220,8 @@ def _byte_copy(
             target_name,
             writer,
             checksum=checksum_in(row),
-            custom=_custom_of(row, terms),
-            precondition=terms.precondition,
+            custom=custom,
+            precondition=precondition,
             sync=sync,
         )
     except BaseException:

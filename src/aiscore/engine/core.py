@@ -21,8 +21,10 @@ from aiscore.engine.index.buckets import BucketRow, find_bucket
 from aiscore.engine.index.database import Connection, Database
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.layout import default_mountpath, reserve_path, run_directory
+from aiscore.engine.load import Load
 from aiscore.engine.mountpath import Mountpaths
 from aiscore.engine.openshards import OpenShards
+from aiscore.engine.pace import BatchGate, Pace
 from aiscore.engine.session import Sessions
 from aiscore.engine.shardcache import ShardCache, UnpackedCache
 from aiscore.engine.xaction.registry import Xactions
@@ -38,7 +40,9 @@ from aiscore.model.bucket import BucketRef
 from aiscore.model.config import ClusterConfig
 from aiscore.model.counters import Counters
 from aiscore.model.features import Feature
+from aiscore.model.load import LoadUse
 from aiscore.model.sections import from_wire, replace_path, to_wire
+from aiscore.model.storage import MountpathState
 
 __all__ = ["Core"]
 
@@ -79,6 +83,8 @@ class Core:
         self.home = home
         self.files: Files = OsFiles() if files is None else files
         self.counters = Counters()
+        self.load = Load(self.config, self._disk_paths)
+        self.batch_gate = BatchGate(self.load, self._add)
         self.buffers = Buffers()
         self.shard_indexes = ShardCache()
         self.open_shards = OpenShards()
@@ -95,7 +101,9 @@ class Core:
         self.database = self._open_index()
         self.mountpaths = Mountpaths(home, self.database, self.files)
         self.sessions = Sessions(home, self.database, self.mountpaths, self.files)
-        self.xactions = Xactions(self.database, self.sessions)
+        self.xactions = Xactions(
+            self.database, self.sessions, self._pace, lambda: self.config().features
+        )
         self.garbage = Garbage(self.database, self.mountpaths, self.files, self.open_shards.drop)
         try:
             self.home_id = self._initialize()
@@ -148,14 +156,19 @@ class Core:
         """Apply dotted changes as a whole or not at all."""
         with self.database.write(sync=True) as connection:
             connection.cache.clear()
-            return self._write_config(connection, replace_path(self.config(), changes))
+            config = self._write_config(connection, replace_path(self.config(), changes))
+        self.load.forget()
+        return config
 
     def reset_config(self) -> ClusterConfig:
         """Back to the defaults."""
         with self.database.write(sync=True) as connection:
             connection.cache.clear()
             version = self.config().config_version
-            return self._write_config(connection, replace(ClusterConfig(), config_version=version))
+            default = replace(ClusterConfig(), config_version=version)
+            config = self._write_config(connection, default)
+        self.load.forget()
+        return config
 
     def _write_config(self, connection: Connection, changed: ClusterConfig) -> ClusterConfig:
         config = replace(
@@ -299,6 +312,18 @@ class Core:
                 f"no space left on the disk of {self.home}", hint="delete objects, or free space"
             )
 
+    def _pace(self, use: LoadUse) -> Pace:
+        """The pace of a job."""
+        return Pace(self.load, use, self._add)
+
+    def _add(self, name: str, amount: int) -> None:
+        self.counters.add({name: amount})
+
+    def _disk_paths(self) -> list[str]:
+        """Directories whose disks the work of this store keeps busy."""
+        mountpaths = self.mountpaths.all().values()
+        return [m.path for m in mountpaths if m.state is MountpathState.ENABLED]
+
     def _open_index(self) -> Database:
         """The index, on a full disk too: SQLite makes files beside it, for which the reserve is given up."""
         try:
@@ -354,6 +379,7 @@ class Core:
             self.open_shards,
             self.unpacked,
             self.xactions,
+            self.load,
         ):
             part.reset_after_fork()
 

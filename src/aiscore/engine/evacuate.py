@@ -1,7 +1,8 @@
 """Moves pieces off a mountpath that is to be removed.
 
 The unit is what a reader holds: a single piece, or all pieces of one manifest that lie there. A manifest is moved under
-the exclusive lock on its first piece (see `garbage`), so not while it is being read.
+the exclusive lock on its first piece (see `garbage`), so not while it is being read. Objects that have copies are not
+moved but arranged (see `mirror`): so a disk that is broken can go, if all that lay on it lies elsewhere too.
 """
 
 import fcntl
@@ -13,10 +14,12 @@ from typing import NamedTuple
 
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error
+from aiscore.engine.index.buckets import bucket_by_id
 from aiscore.engine.index.database import Connection
-from aiscore.engine.index.objects import PieceRef
-from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE, PIECE_PART
+from aiscore.engine.index.objects import PieceRef, select_object
+from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_COPY, PIECE_GARBAGE, PIECE_PART
 from aiscore.engine.layout import piece_path
+from aiscore.engine.mirror import Arranged, arrange
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.write import ContentWriter
 from aiscore.engine.xaction.job import Job
@@ -52,12 +55,15 @@ def remove_mountpath(core: Core, path: str) -> None:
 
     Each object moves in a commit of its own, so a crash leaves some moved, and the mountpath draining.
     """
+    core.mountpaths.look_again()
     mountpath = core.mountpaths.by_path(path)
-    if mountpath.state is MountpathState.MISSING and _count(core, mountpath):
-        raise InvalidArgumentError(
-            f'mountpath "{path}" is missing and {_count(core, mountpath)} pieces lie on it',
-            hint="mount the disk first",
-        )
+    if mountpath.state is MountpathState.MISSING:
+        only_there = sum(map(len, _units(core, mountpath)))
+        if only_there:
+            raise InvalidArgumentError(
+                f'mountpath "{path}" is missing and {only_there} pieces lie on it',
+                hint="mount the disk first",
+            )
     core.mountpaths.set_state(path, MountpathState.DRAINING)
     with core.xactions.start(XactionKind.RESILVER, None, None, f"detach {path}") as job:
         _drain(core, mountpath, path, job)
@@ -66,14 +72,21 @@ def remove_mountpath(core: Core, path: str) -> None:
 def _drain(core: Core, mountpath: Mountpath, path: str, job: Job) -> None:
     """Move everything; one that is stopped leaves the mountpath draining, and the next goes on."""
     deadline = time.monotonic() + PATIENCE_S
+    core.remove_doomed()  # objects with copies are arranged as their bucket says
     while True:
         core.garbage.reclaim_marked()
         moved = 0
+        for bucket_id, name in _mirrored(core, mountpath):
+            is_moved = _arrange(core, mountpath, bucket_id, name)
+            moved += is_moved
+            job.step(int(is_moved))
         for unit in _units(core, mountpath):
             is_moved = _move(core, mountpath, unit)
             moved += is_moved
             job.step(int(is_moved))
         core.garbage.reclaim_marked()
+        if mountpath.state is MountpathState.MISSING:
+            _write_off(core, mountpath)
         if core.mountpaths.forget(mountpath):
             return
         if time.monotonic() > deadline:
@@ -91,17 +104,52 @@ def _count(core: Core, mountpath: Mountpath) -> int:
 
 
 def _units(core: Core, mountpath: Mountpath) -> list[list[_Piece]]:
-    """Pieces on the mountpath, those of one manifest together."""
+    """Pieces on the mountpath that have no copies, those of one manifest together."""
     # One scan finds the owners of all pieces: there is no index from pieces to objects, which no other operation needs.
     rows = core.connection().execute(
         "SELECT p.id, p.state, m.manifest_id, o.bucket_id, o.name, u.upload_id FROM pieces p "
         "LEFT JOIN manifests m ON m.piece_id = p.id LEFT JOIN objects o ON o.piece_id = p.id "
         "LEFT JOIN parts u ON u.piece_id = p.id "
-        "WHERE p.mountpath_id = ? ORDER BY coalesce(m.manifest_id, p.id), p.id",
+        f"WHERE p.mountpath_id = ? AND p.state != {PIECE_COPY} "
+        "AND NOT EXISTS (SELECT 1 FROM copies c WHERE c.piece_id = p.id) ORDER BY coalesce(m.manifest_id, p.id), p.id",
         (mountpath.id,),
     )
     pieces = [_Piece._make(row) for row in rows.fetchall()]
     return [list(unit) for _, unit in groupby(pieces, lambda p: p.manifest_id or p.piece_id)]
+
+
+def _mirrored(core: Core, mountpath: Mountpath) -> list[tuple[int, str]]:
+    """Objects with copies of which something lies on the mountpath: bucket and name."""
+    # What lies there: pieces themselves, and copies, of which the piece is looked up.
+    rows = core.connection().rows(
+        "WITH there (id) AS (SELECT coalesce(c.piece_id, p.id) FROM pieces p LEFT JOIN copies c ON c.copy_id = p.id "
+        f"WHERE p.mountpath_id = ? AND p.state != {PIECE_GARBAGE}) "
+        "SELECT DISTINCT o.bucket_id, o.name FROM there LEFT JOIN manifests m ON m.piece_id = there.id "
+        "JOIN objects o ON o.piece_id = coalesce(m.manifest_id, there.id) WHERE o.copies > 1",
+        (mountpath.id,),
+    )
+    return [(bucket_id, name) for bucket_id, name in rows]
+
+
+def _arrange(core: Core, mountpath: Mountpath, bucket_id: int, name: str) -> bool:
+    """Take an object with copies off the mountpath; False when it is in use, or gone meanwhile."""
+    connection = core.connection()
+    connection.fresh_cache()
+    bucket = bucket_by_id(connection, bucket_id)
+    row = select_object(connection, bucket_id, name)
+    if bucket is None or row is None:
+        return False
+    return arrange(core, bucket, row, row.copies, leaving=mountpath.id) is Arranged.CHANGED
+
+
+def _write_off(core: Core, mountpath: Mountpath) -> None:
+    """Forget garbage on a disk that is not there: nobody can remove its files."""
+    with core.database.write() as connection:
+        connection.execute(
+            f"DELETE FROM pieces WHERE mountpath_id = ? AND state = {PIECE_GARBAGE} "
+            "AND id NOT IN (SELECT manifest_id FROM manifests) AND id NOT IN (SELECT piece_id FROM copies)",
+            (mountpath.id,),
+        )
 
 
 def _move(core: Core, mountpath: Mountpath, unit: Sequence[_Piece]) -> bool:

@@ -5,18 +5,21 @@ the file unlinked, and last the row removed (in bulk, with some later transactio
 a marked row, which the next open finds: unlinking twice is harmless because ids are never reused.
 
 Readers: one of a single piece holds its open file, which outlives the unlink. One of several pieces opens them as it
-goes, so it holds a shared flock(2) on the first piece; the reclaimer needs it exclusively and otherwise leaves the
-whole manifest for later.
+goes, so it holds a shared flock(2) on the first piece, or on the copy of it that it reads; the reclaimer needs all of
+these exclusively and otherwise leaves the whole manifest for later.
+
+Copies of a piece (see `mirror`) go with it.
 """
 
 import fcntl
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from aiscore.engine.fileio import Files, close_quietly
 from aiscore.engine.index.database import Connection, Database
-from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.index.objects import ObjectRow, PieceRef
 from aiscore.engine.index.schema import PIECE_GARBAGE
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpaths
@@ -55,7 +58,8 @@ class Garbage:
         """
         self._on_removal(row.generation)
         try:
-            self._reclaim(row.piece_id, row.mountpath_id, is_single=row.piece_count == 1)
+            is_single = row.piece_count == 1 and row.copies == 1
+            self._reclaim(row.piece_id, row.mountpath_id, is_single=is_single)
         except AisError as exc:
             log.warning("piece not reclaimed: id=%016x reason=%s", row.piece_id, exc)
 
@@ -74,12 +78,41 @@ class Garbage:
         connection = self._database.connection()
         rows = connection.execute(
             "SELECT p.id, p.mountpath_id, EXISTS (SELECT 1 FROM manifests m WHERE m.manifest_id = p.id) "
-            "FROM pieces p WHERE p.state = 1 LIMIT ?",
+            "OR EXISTS (SELECT 1 FROM copies c WHERE c.piece_id = p.id) FROM pieces p WHERE p.state = 1 LIMIT ?",
             (limit,),
         ).fetchall()
-        for piece_id, mountpath_id, has_manifest in rows:
-            self._reclaim(piece_id, mountpath_id, is_single=not has_manifest)
+        for piece_id, mountpath_id, has_more in rows:
+            self._reclaim(piece_id, mountpath_id, is_single=not has_more)
         self.flush()
+
+    def reclaim_pieces(self, pieces: Sequence[PieceRef]) -> None:
+        """Remove the files of single pieces that are marked, whatever they were part of."""
+        for piece in pieces:
+            if self._unlink(piece.piece_id, piece.mountpath_id):
+                self._gone.append(piece.piece_id)
+
+    @contextmanager
+    def held(self, places: Sequence[PieceRef]) -> Iterator[bool]:
+        """The exclusive lock on a piece in all its places; False when a reader has one of them."""
+        with ExitStack() as stack:
+            yield all(self._hold(place, stack) for place in places)
+
+    def _hold(self, place: PieceRef, stack: ExitStack) -> bool:
+        path = self._path(place.piece_id, place.mountpath_id)
+        if path is None:
+            return True  # nobody reads what is away
+        try:
+            fd = self._files.open(path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        stack.callback(close_quietly, self._files, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
     def flush(self) -> None:
         """Remove the rows of all pieces whose files are gone."""
@@ -113,41 +146,48 @@ class Garbage:
         self._reclaim_manifest(piece_id, mountpath_id)
 
     def _reclaim_manifest(self, manifest_id: int, mountpath_id: int) -> None:
-        path = self._path(manifest_id, mountpath_id)
-        if path is None:
+        first = PieceRef(manifest_id, mountpath_id, 0)
+        if self._path(manifest_id, mountpath_id) is None:
             return
-        try:
-            fd = self._files.open(path)
-        except FileNotFoundError:
-            fd = -1  # a crash came after the first unlink: nobody can begin to read it
-        except OSError:
-            return
-        try:
-            if fd >= 0:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    return  # held: the last reader to let go comes back to it
-            self._remove_manifest(manifest_id)
-        finally:
-            if fd >= 0:
-                close_quietly(self._files, fd)
+        # What is not there any more was unlinked before a crash: nobody can begin to read it.
+        with self.held([first, *self._copies_of([first])]) as is_held:
+            if is_held:  # else the last reader to let go comes back to it
+                self._remove_manifest(first)
 
-    def _remove_manifest(self, manifest_id: int) -> None:
-        pieces = (
-            self._database.connection()
-            .execute(
-                "SELECT piece_id, mountpath_id FROM manifests WHERE manifest_id = ? ORDER BY number",
-                (manifest_id,),
-            )
-            .fetchall()
+    def _remove_manifest(self, first: PieceRef) -> None:
+        rows = self._database.connection().rows(
+            "SELECT piece_id, mountpath_id, size FROM manifests WHERE manifest_id = ? ORDER BY number",
+            (first.piece_id,),
         )
-        unlinked = [self._unlink(*piece) for piece in pieces]
+        if not rows and not self._has_row(first.piece_id):
+            return  # its last reader came before
+        pieces = [PieceRef(*row) for row in rows] or [first]
+        copies = self._copies_of(pieces)
+        unlinked = [self._unlink(p.piece_id, p.mountpath_id) for p in (*pieces, *copies)]
         if not all(unlinked):
             return
         with self._database.write() as connection:
-            connection.executemany("DELETE FROM pieces WHERE id = ?", [(p[0],) for p in pieces])
-            connection.execute("DELETE FROM manifests WHERE manifest_id = ?", (manifest_id,))
+            connection.executemany(
+                "DELETE FROM pieces WHERE id = ?", [(p.piece_id,) for p in (*pieces, *copies)]
+            )
+            connection.execute("DELETE FROM manifests WHERE manifest_id = ?", (first.piece_id,))
+            if copies:
+                connection.executemany(
+                    "DELETE FROM copies WHERE piece_id = ?", [(p.piece_id,) for p in pieces]
+                )
+
+    def _has_row(self, piece_id: int) -> bool:
+        query = "SELECT 1 FROM pieces WHERE id = ?"
+        return bool(self._database.connection().rows(query, (piece_id,)))
+
+    def _copies_of(self, pieces: Sequence[PieceRef]) -> list[PieceRef]:
+        connection = self._database.connection()
+        query = "SELECT copy_id, mountpath_id FROM copies WHERE piece_id = ?"
+        return [
+            PieceRef(copy_id, mountpath_id, 0)
+            for piece in pieces
+            for copy_id, mountpath_id in connection.rows(query, (piece.piece_id,))
+        ]
 
     def _unlink(self, piece_id: int, mountpath_id: int) -> bool:
         path = self._path(piece_id, mountpath_id)

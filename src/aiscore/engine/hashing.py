@@ -51,6 +51,11 @@ class BackgroundHasher:
         self._work.put(blocks)
         self._behind += 1
 
+    @property
+    def behind(self) -> int:
+        """Hand-overs that are not hashed."""
+        return self._behind - self._done.qsize()
+
     def wait(self, behind: int = 0) -> None:
         """Until at most `behind` hand-overs are not hashed.
 

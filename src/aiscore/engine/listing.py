@@ -33,7 +33,8 @@ __all__ = ["list_page"]
 _COLUMNS = ", ".join(ObjectRow._fields)
 _SEPARATOR = "\0"
 """Between shard and member count in a token: no name has a NUL."""
-_SCAN_BATCH_MAX = 1_000
+_SCAN_BATCH_MAX = 1_001
+"""A page of S3's, and the entry that tells whether there is another."""
 _SCAN_BATCH_MIN = 4
 
 
@@ -48,6 +49,12 @@ def list_page(core: Core, bucket: BucketRef, options: ListOptions) -> ListPage:
     scan = _Scan(core, row.id, prefix, options, token_name, resume_inside=bool(skipped))
     entries: list[ListEntry] = []
     entry_of = _Entries(core, options).entry
+    if not options.archive and not options.delimiter:
+        for rows in scan.batches(limit):
+            entries += map(entry_of, rows)
+            if len(entries) >= limit:
+                return ListPage(entries, entries[-1].name)
+        return ListPage(entries)
     for found in scan.entries(limit):
         if isinstance(found, str):
             entries.append(ListEntry(name=found, flags=EntryFlag.DIRECTORY))
@@ -110,6 +117,16 @@ class _Scan:
             self._low = max(prefix, after_prefix(after) or after)
         else:
             self._low = max(prefix, f"{after}{_SEPARATOR}")
+
+    def batches(self, limit: int) -> Iterator[list[ObjectRow]]:
+        """Rows, up to `limit` of them, without a look at what is in between."""
+        while limit > 0:
+            rows = self._fetch(min(limit, _SCAN_BATCH_MAX))
+            yield rows
+            if len(rows) < min(limit, _SCAN_BATCH_MAX):
+                return
+            self._low = f"{rows[-1].name}{_SEPARATOR}"
+            limit -= len(rows)
 
     def entries(self, limit: int) -> Iterator[ObjectRow | str]:
         """Rows, and names of directories when there is a delimiter; as many as are asked for."""
@@ -192,36 +209,45 @@ class _Entries:
     """Makes entries with the properties of one request."""
 
     def __init__(self, core: Core, options: ListOptions) -> None:
-        self._core = core
-        self._props = options.props
-        self._is_cheap = options.props <= _CHEAP_PROPS
-        self._has_size = ListProp.SIZE in options.props
+        props = options.props
+        self._location = core.mountpaths.location
+        self._is_cheap = props <= _CHEAP_PROPS
         self._marks_archives = options.archive
+        # Asked once, and not for each of ten thousand entries.
+        self._has_size = ListProp.SIZE in props
+        self._has_checksum = ListProp.CHECKSUM in props
+        self._has_version = ListProp.VERSION in props
+        self._has_atime = ListProp.ATIME in props
+        self._has_mtime = ListProp.LAST_MODIFIED in props
+        self._has_custom = ListProp.CUSTOM in props
+        self._has_location = ListProp.LOCATION in props
+        self._has_copies = ListProp.COPIES in props
+        self._has_etag = ListProp.ETAG in props
 
     def entry(self, row: ObjectRow) -> ListEntry:
         """One object."""
-        flags = EntryFlag.CACHED
+        flags = _CACHED
         if row.piece_count > 1 or self._marks_archives:
             flags = self._flags(row)
         size = row.size if self._has_size else 0
         if self._is_cheap:
             return ListEntry(row.name, size, flags=flags)
-        props = self._props
         custom = None
-        if ListProp.CUSTOM in props:
+        if self._has_custom:
             custom = json.loads(row.custom) if row.custom else {}
-        location = self._core.mountpaths.location
+        # By position: names cost half as much again.
         return ListEntry(
-            name=row.name,
-            size=size,
-            checksum=checksum_in(row) if ListProp.CHECKSUM in props else None,
-            version=str(row.version) if ListProp.VERSION in props and row.version else "",
-            atime_ns=row.atime_ns if ListProp.ATIME in props else 0,
-            mtime_ns=row.mtime_ns if ListProp.LAST_MODIFIED in props else 0,
-            custom=custom,
-            location=location(row.mountpath_id) if ListProp.LOCATION in props else "",
-            etag=etag_of(row) if ListProp.ETAG in props else "",
-            flags=flags,
+            row.name,
+            size,
+            checksum_in(row) if self._has_checksum else None,
+            str(row.version) if self._has_version and row.version else "",
+            row.atime_ns if self._has_atime else 0,
+            row.mtime_ns if self._has_mtime else 0,
+            custom,
+            self._location(row.mountpath_id) if self._has_location else "",
+            row.copies if self._has_copies else 1,
+            etag_of(row) if self._has_etag else "",
+            flags,
         )
 
     def _flags(self, row: ObjectRow) -> EntryFlag:
@@ -233,6 +259,7 @@ class _Entries:
         return flags
 
 
+_CACHED = EntryFlag.CACHED
 _CHEAP_PROPS = frozenset(
     {ListProp.NAME, ListProp.SIZE, ListProp.CACHED, ListProp.CHUNKED, ListProp.STATUS}
 )

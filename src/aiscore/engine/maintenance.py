@@ -1,4 +1,4 @@
-"""Jobs that keep a home in order, each started by hand: cleanup, indexing of shards, warming up the index.
+"""Jobs that keep a home in order, each started by hand: cleanup, indexing of shards, copies, warming up the index.
 
 What a killed process leaves is swept when a home is opened; a home that a server keeps open for months is swept here.
 """
@@ -16,9 +16,11 @@ from aiscore.engine.index.objects import rows_after
 from aiscore.engine.lru import evict
 from aiscore.engine.members import members_of
 from aiscore.engine.multipart import expire_uploads
+from aiscore.engine.resilver import mirrored_buckets, restore_copies, spread
 from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import (
     ArchiveError,
+    CorruptionError,
     InvalidArgumentError,
     ObjectNotFoundError,
     UnsupportedError,
@@ -51,7 +53,9 @@ def run_job(
     if kind in _NEED_BUCKET and bucket is None:
         raise InvalidArgumentError(f'xaction "{kind}" requires a bucket to start')
     rows = _buckets(core, bucket)
-    with core.xactions.start(kind, bucket, None, "force" if force else "", announce) as job:
+    control = "force" if force else ""
+    alone = kind is XactionKind.RESILVER
+    with core.xactions.start(kind, bucket, None, control, announce, alone=alone) as job:
         work(core, rows, job, force)
     try:
         return core.xactions.find(job.id)
@@ -154,11 +158,29 @@ def _evict(core: Core, rows: list[BucketRow], job: Job, force: bool) -> None:
     evict(core, rows, job, force=force)
 
 
+def _mirror(core: Core, rows: list[BucketRow], job: Job, force: bool) -> None:
+    restore_copies(core, rows, job)
+
+
+def _resilver(core: Core, rows: list[BucketRow], job: Job, force: bool) -> None:
+    """Of all buckets: a disk has pieces of any. Copies first, so that what is moved has them."""
+    damage: CorruptionError | None = None
+    try:
+        restore_copies(core, mirrored_buckets(core), job)
+    except CorruptionError as exc:
+        damage = exc
+    spread(core, _buckets(core, None), job)
+    if damage is not None:
+        raise damage
+
+
 _Work = Callable[[Core, list[BucketRow], Job, bool], None]
 _WORK: dict[XactionKind, _Work] = {
     XactionKind.CLEANUP: _clean_up,
     XactionKind.LRU: _evict,
+    XactionKind.MIRROR: _mirror,
+    XactionKind.RESILVER: _resilver,
     XactionKind.SHARD_INDEX: _index_shards,
     XactionKind.WARM_UP: _warm_up,
 }
-_NEED_BUCKET = frozenset({XactionKind.SHARD_INDEX, XactionKind.WARM_UP})
+_NEED_BUCKET = frozenset({XactionKind.MIRROR, XactionKind.SHARD_INDEX, XactionKind.WARM_UP})

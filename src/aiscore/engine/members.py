@@ -6,16 +6,16 @@ from typing import Protocol
 
 from aiscore.engine.archive.append import NewMember, append_stream
 from aiscore.engine.archive.encode import Piece
-from aiscore.engine.archive.names import check_member_name
-from aiscore.engine.archive.writer import new_encoder
+from aiscore.engine.archive.writer import new_archive
 from aiscore.engine.bodies import blocks_of
 from aiscore.engine.commit import commit_content
 from aiscore.engine.content import ContentSource
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.objects import select_names
-from aiscore.engine.read import ContentReader, open_content, props_of
+from aiscore.engine.read import open_content, props_of
 from aiscore.engine.shards import detect, index_of
 from aiscore.engine.write import writer_for
 from aiscore.engine.xaction.job import Announce, Job, unannounced
@@ -23,6 +23,7 @@ from aiscore.errors import InvalidArgumentError, ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef
+from aiscore.model.checksum import ChecksumType
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import (
     ArchiveMember,
@@ -127,11 +128,13 @@ def _put(
     cname = bucket.bucket.object_cname(shard)
     kind = bucket.props.checksum.type
     sync = core.is_durable(bucket)
-    writer = writer_for(core, bucket, shard, {kind}, piece_checksum=kind, sync=sync)
+    writer = writer_for(
+        core, bucket, shard, {kind}, hash_pieces=kind is not ChecksumType.NONE, sync=sync
+    )
     old = _existing(core, bucket, shard, mode)
     try:
         if old is None:
-            blocks = _new_archive(cname, shard, members, archmime)
+            blocks = new_archive(cname, shard, members, archmime)
         else:
             blocks = _grown_archive(core, *old, cname, members, archmime)
         for block in blocks:
@@ -173,21 +176,6 @@ def _existing(
         if mode is ArchivePutMode.APPEND:
             raise
         return None
-
-
-def _new_archive(
-    cname: str, shard: str, members: Iterable[NewMember], archmime: ArchiveFormat | None
-) -> Iterator[Piece]:
-    archive_format = archmime or ArchiveFormat.of_name(shard)
-    if archive_format is None:
-        raise InvalidArgumentError(
-            f"{cname} has no archive extension and no format was given",
-            hint=f"use one of: {', '.join(ArchiveFormat)}",
-        )
-    encoder = new_encoder(archive_format, mtime=int(time.time()))
-    for name, size, blocks in members:
-        yield from encoder.member(check_member_name(name), size, blocks)
-    yield from encoder.finish()
 
 
 def _grown_archive(

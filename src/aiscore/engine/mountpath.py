@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -80,9 +81,13 @@ class Mountpaths:
         Raises:
             UnavailableError: it is not.
         """
+        self.look_again()
+        self.readable(mountpath_id)
+
+    def look_again(self) -> None:
+        """Take no label for there, or not, that was looked for some time ago."""
         self._labels.clear()
         self._database.connection().cache.pop(_CACHE_KEY, None)
-        self.readable(mountpath_id)
 
     def known(self, mountpath_id: int) -> Mountpath | None:
         """One mountpath as of the begin of the operation."""
@@ -133,6 +138,23 @@ class Mountpaths:
         weights.sort(reverse=True)
         chosen = weights[position % len(weights)][1]
         return next(m for m in candidates if m.id == chosen)
+
+    def choose_others(self, key: str, taken: Collection[int], count: int) -> list[Mountpath]:
+        """Up to `count` enabled mountpaths whose ids are not `taken`, in an order of their own for each `key`."""
+        candidates = [
+            m
+            for m in self._known().values()
+            if m.state is MountpathState.ENABLED and m.id not in taken
+        ]
+        candidates.sort(
+            key=lambda m: xxhash.xxh64_intdigest((m.label + key).encode()), reverse=True
+        )
+        return candidates[:count]
+
+    @property
+    def enabled_count(self) -> int:
+        """Mountpaths that are written to."""
+        return sum(m.state is MountpathState.ENABLED for m in self._known().values())
 
     def by_path(self, path: str) -> Mountpath:
         """The mountpath at `path`.
@@ -259,6 +281,17 @@ class Mountpaths:
                 )
             )
         return infos
+
+    def fullest_pct(self) -> int:
+        """How full the fullest disk is, in percent; 0 when none can be looked at."""
+        fullest = 0
+        for mountpath in self.all().values():
+            try:
+                usage = shutil.disk_usage(mountpath.path)
+            except OSError:
+                continue  # missing
+            fullest = max(fullest, 100 * (usage.total - usage.free) // max(usage.total, 1))
+        return fullest
 
     def disk_total(self) -> int:
         """Bytes of all disks under the mountpaths, each disk once."""

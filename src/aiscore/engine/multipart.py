@@ -11,13 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from aiscore.engine.ahead import ReadAhead
 from aiscore.engine.bodies import verify
 from aiscore.engine.checkpoint import new_upload_id
-from aiscore.engine.checksum import MultiHasher, new_hasher
+from aiscore.engine.checksum import MultiHasher, new_chunk_hasher
 from aiscore.engine.commit import ETAG_KEY, FromUpload, PartsChangedError, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error
-from aiscore.engine.hashing import BackgroundHasher
 from aiscore.engine.index import uploads as index
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import PieceRef, after_prefix
@@ -42,7 +42,6 @@ from aiscore.model.multipart import (
 from aiscore.model.names import check_object_name, check_prefix
 from aiscore.model.objects import ObjectProps, check_custom
 from aiscore.model.storage import FaultKind
-from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = [
     "UPLOAD_IDLE_MAX_S",
@@ -299,8 +298,6 @@ def _check_parts(
         CorruptionError: a part is missing, short, long, or has another checksum.
         PartsChangedError: it was replaced or moved meanwhile.
     """
-    background = BackgroundHasher.start(whole.update) if whole.has_work else None
-    buffers = [memoryview(bytearray(BLOCK_SIZE)) for _ in range(2 if whole.has_work else 0)]
     directories = set()
     try:
         for row in rows:
@@ -323,9 +320,9 @@ def _check_parts(
                     )
                 if sync:
                     core.files.fsync(fd)  # it may have been stored before the bucket was durable
-                if buffers:
+                if whole.has_work:
                     whole.enter(row.number)
-                    _hash_part(core, fd, upload, row, whole, background, buffers, part)
+                    _hash_part(core, fd, row, whole, part)
             finally:
                 close_quietly(core.files, fd)
         if sync:
@@ -333,46 +330,31 @@ def _check_parts(
                 core.files.fsync_dir(directory)
     except OSError as exc:
         raise storage_error(exc, what) from exc
-    finally:
-        if background is not None:
-            background.close()
 
 
-def _hash_part(
-    core: Core,
-    fd: int,
-    upload: UploadRow,
-    row: PartRow,
-    whole: _Views,
-    background: BackgroundHasher | None,
-    buffers: Sequence[memoryview],
-    part: str,
-) -> None:
-    """Read one part; the whole is hashed in the background, the part here, while the next block is read."""
-    kind = ChecksumType(upload.checksum_type)
-    own = new_hasher(kind) if row.checksum else None
+def _hash_part(core: Core, fd: int, row: PartRow, whole: _Views, part: str) -> None:
+    """Read one part, and hash it where it is read; the whole is hashed here, while the next blocks are read."""
+    own = new_chunk_hasher() if row.chunk_checksum else None
     position = 0
-    number = 0
-    while position < row.size:
-        buffer = buffers[number % 2]
-        count = core.files.preadv(fd, [buffer], position)
+
+    def fill(block: memoryview) -> int:
+        nonlocal position
+        if position == row.size:
+            return 0
+        count = core.files.preadv(fd, [block[: row.size - position]], position)
         if not count:
             raise CorruptionError(f"{part} ends at byte {position}", kind=FaultKind.SIZE)
-        block = buffer[:count]
-        if background is None:
-            whole.update(block)
-        else:
-            background.wait()
-            background.submit([block])
         if own is not None:
-            own.update(block)
+            own.update(block[:count])
         position += count
-        number += 1
-    if background is not None:
-        background.wait()
-    if own is not None and own.hexdigest() != row.checksum:
+        return count
+
+    with ReadAhead(core.buffers, fill, row.size) as blocks:
+        for block in blocks:
+            whole.update(block)
+    if own is not None and own.hexdigest() != row.chunk_checksum:
         raise CorruptionError(
-            f"{part} is damaged: {kind} is {own.hexdigest()}, recorded is {row.checksum}",
+            f"{part} is damaged: xxh3 is {own.hexdigest()}, recorded is {row.chunk_checksum}",
             hint="send it again",
             kind=FaultKind.CHECKSUM,
         )

@@ -1,14 +1,13 @@
-"""Operations on single objects and on selections of them: put, head, delete, rename, custom metadata."""
+"""Operations on single objects and on selections of them: head, delete, rename, custom metadata."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from aiscore.engine.bodies import blocks_of, check_given, verify
-from aiscore.engine.checksum import MultiHasher, checksum_of
-from aiscore.engine.commit import CONTENT_KEYS, ETAG_KEY, check_precondition, commit_content
+from aiscore.engine.commit import CONTENT_KEYS, check_precondition
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.copies import copies_of
 from aiscore.engine.index.objects import (
     ObjectRow,
     delete_object,
@@ -16,25 +15,19 @@ from aiscore.engine.index.objects import (
     select_object,
     write_object,
 )
-from aiscore.engine.objectwriter import ObjectWriter, admit_put, find_same
 from aiscore.engine.read import find_or_raise, props_of
-from aiscore.engine.write import write_small
 from aiscore.engine.xaction.job import MISSING_NAMED_MAX, Announce, Job, unannounced
 from aiscore.errors import ObjectNotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
-from aiscore.model.checksum import Checksum, ChecksumType
-from aiscore.model.chunks import is_chunked_at
 from aiscore.model.names import check_object_name
 from aiscore.model.objects import (
     DeleteResult,
     ObjectProps,
     Precondition,
-    PutOptions,
     Selection,
     check_custom,
 )
-from aiscore.model.stream import BLOCK_SIZE, Body
 from aiscore.model.template import parse_template
 from aiscore.model.xaction import XactionKind
 
@@ -43,7 +36,6 @@ __all__ = [
     "delete_one",
     "delete_selected",
     "head_object",
-    "put_object",
     "rename_object",
     "select_names",
     "set_custom",
@@ -52,82 +44,16 @@ __all__ = [
 _DELETE_BATCH = 500
 
 
-def put_object(
-    core: Core, bucket: BucketRef, name: str, body: Body, options: PutOptions
-) -> ObjectProps:
-    """Store an object. See `Transport.put`."""
-    row = admit_put(core, bucket, name, options)
-    cname = f"{row.cname}/{name}"
-    if options.checksum is not None:
-        same = find_same(core, row, name, options)
-        if same is not None:
-            _drain(options.checksum, body, options.size, cname)
-            return props_of(core, same)
-        # Decided: the writer does not look a second time.
-        options = replace(options, skip_same=False)
-    if (
-        isinstance(body, bytes)
-        and len(body) <= BLOCK_SIZE
-        and options.size in {None, len(body)}
-        and not is_chunked_at(row.props.chunks, len(body))
-    ):
-        return props_of(core, _put_small(core, row, name, body, options))
-    if isinstance(body, bytes | bytearray | memoryview) and options.size is None:
-        # Known, so that what is chunked is so from its first byte.
-        options = replace(options, size=memoryview(body).nbytes)
-    with ObjectWriter(core, row, name, options) as writer:
-        for block in blocks_of(body, None, cname):
-            writer.write(block)
-        return writer.commit()
-
-
-def _put_small(
-    core: Core,
-    bucket: BucketRow,
-    name: str,
-    data: bytes,
-    options: PutOptions,
-) -> ObjectRow:
-    cname = f"{bucket.cname}/{name}"
-    given = options.checksum
-    kind = options.compute or bucket.props.checksum.type
-    value = checksum_of(kind, data)
-    if given is not None and given.type is not ChecksumType.NONE:
-        check_given(given, value if given.type is kind else checksum_of(given.type, data), cname)
-    custom = options.custom
-    if options.md5:
-        etag = value if kind is ChecksumType.MD5 else checksum_of(ChecksumType.MD5, data)
-        custom = {**custom, ETAG_KEY: etag}
-    sync = core.is_durable(bucket)
-    content = write_small(core, bucket.uname + name, cname, data, sync=sync)
-    try:
-        return commit_content(
-            core,
-            bucket,
-            name,
-            content,
-            checksum=None if kind is ChecksumType.NONE else Checksum(kind, value),
-            custom=custom,
-            precondition=options.precondition,
-            sync=sync,
-        )
-    except BaseException:
-        content.abort()
-        raise
-
-
-def _drain(given: Checksum, body: Body, size: int | None, cname: str) -> None:
-    """Read a body that is not needed, and check it all the same."""
-    hasher = MultiHasher([given.type])
-    for block in blocks_of(body, size, cname):
-        hasher.update(block)
-    verify(given, hasher, cname)
-
-
 def head_object(core: Core, bucket: BucketRef, name: str) -> ObjectProps:
     """Properties of an object."""
     check_object_name(name)
-    return props_of(core, find_or_raise(core, core.bucket(bucket, Access.HEAD_OBJECT), name))
+    row = find_or_raise(core, core.bucket(bucket, Access.HEAD_OBJECT), name)
+    props = props_of(core, row)
+    if row.copies == 1:
+        return props
+    first = copies_of(core.connection(), row)[0]
+    known = map(core.mountpaths.known, (place.mountpath_id for place in first))
+    return replace(props, mirror_paths=tuple(found.path for found in known if found is not None))
 
 
 def delete_one(core: Core, bucket: BucketRef, name: str, precondition: Precondition | None) -> None:

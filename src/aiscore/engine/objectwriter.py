@@ -7,7 +7,6 @@ and any number of writers may be open on one thread. Between calls it holds a fi
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Self
 
 from aiscore.engine.bodies import verify
 from aiscore.engine.checkpoint import Checkpoints
@@ -15,9 +14,11 @@ from aiscore.engine.commit import ETAG_KEY, commit_content
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import ObjectRow, select_object
-from aiscore.engine.read import open_content, props_of, verify_content
+from aiscore.engine.pushed import PushedBody
+from aiscore.engine.read import open_content, props_of
+from aiscore.engine.verify import verify_content
 from aiscore.engine.write import writer_for
-from aiscore.errors import CorruptionError, InvalidArgumentError, NotFoundError
+from aiscore.errors import CorruptionError, NotFoundError
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import ChecksumType
@@ -69,11 +70,8 @@ def find_same(core: Core, bucket: BucketRow, name: str, options: PutOptions) -> 
     return old if row.generation == old.generation else None
 
 
-class ObjectWriter:
-    """Takes a body and commits it whole, or leaves nothing. A context manager, which aborts what was not committed.
-
-    Spent after `commit`, after `abort`, and after any error of either `write` or `commit`.
-    """
+class ObjectWriter(PushedBody[ObjectRow]):
+    """Takes an object. See `PushedBody`."""
 
     def __init__(self, core: Core, bucket: BucketRow, name: str, options: PutOptions) -> None:
         """Begin what `admit_put` admitted; no file is made before the first block."""
@@ -82,10 +80,8 @@ class ObjectWriter:
         self._bucket = bucket
         self._name = name
         self._options = options
-        self._cname = f"{bucket.cname}/{name}"
         self._kind = options.compute or bucket.props.checksum.type
-        self._sync = core.is_durable(bucket)
-        self._is_open = True
+        sync = core.is_durable(bucket)
         kinds = {self._kind} if given is None else {self._kind, given.type}
         if options.md5:
             kinds.add(ChecksumType.MD5)
@@ -99,49 +95,19 @@ class ObjectWriter:
                 options.custom,
                 self._kind,
                 every=chunks.checkpoint_every,
-                sync=self._sync,
+                sync=sync,
             )
-        self._content = writer_for(
+        content = writer_for(
             core,
             bucket,
             name,
             kinds,
-            piece_checksum=self._kind,
+            hash_pieces=self._kind is not ChecksumType.NONE,
             size=options.size,
-            sync=self._sync,
+            sync=sync,
             checkpoints=checkpoints,
         )
-
-    @property
-    def is_durable(self) -> bool:
-        """True when `commit` waits for the disk."""
-        return self._sync
-
-    @property
-    def size(self) -> int:
-        """Bytes taken so far."""
-        return self._content.size
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take one block; it may be changed when this returns, unless it is `bytes`.
-
-        Raises:
-            InvalidArgumentError: the body is longer than announced, or the writer is spent.
-            CapacityExceededError: no space.
-            StorageError: the disk refused.
-        """
-        self._check_open()
-        content = self._content
-        announced = self._options.size
-        try:
-            if announced is not None and content.size + len(data) > announced:
-                raise InvalidArgumentError(
-                    f"the body of {self._cname} is longer than the {announced} bytes that were announced"
-                )
-            content.write(data)
-        except BaseException:
-            self.abort()
-            raise
+        super().__init__(f"{bucket.cname}/{name}", content, options.size, sync=sync)
 
     def commit(self, custom: Mapping[str, str] | None = None) -> ObjectProps:
         """Make the object visible; on an error nothing of it stays.
@@ -151,44 +117,20 @@ class ObjectWriter:
 
         Raises:
             ChecksumMismatchError: the body does not have the checksum that came with it.
-            InvalidArgumentError: it is shorter than announced, or the writer is spent.
+            InvalidArgumentError: it is shorter than announced, `custom` is malformed, or the writer is spent.
             PreconditionFailedError: the precondition does not hold now.
             BucketNotFoundError: the bucket was removed meanwhile.
         """
-        self._check_open()
-        try:
-            if custom:
-                merged = check_custom({**self._options.custom, **custom})
-                self._options = replace(self._options, custom=merged)
-            committed = self._commit()
-        except BaseException:
-            self.abort()
-            raise
-        self._is_open = False
-        return props_of(self._core, committed)
+        if custom:
+            self._options = replace(self._options, custom={**self._options.custom, **custom})
+        return props_of(self._core, self._settle())
 
-    def abort(self) -> None:
-        """Remove what was written; safe to repeat, and after `commit`."""
-        if self._is_open:
-            self._is_open = False
-            self._content.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.abort()
-
-    def _commit(self) -> ObjectRow:
+    def _record(self) -> ObjectRow:
         content = self._content
         options = self._options
-        announced = options.size
-        if announced is not None and content.size != announced:
-            raise InvalidArgumentError(
-                f"the body of {self._cname} has {content.size} bytes, {announced} were announced"
-            )
+        check_custom(options.custom)
         content.finish()
-        verify(options.checksum, content.hasher, self._cname)
+        verify(options.checksum, content.hasher, self.what)
         same = find_same(self._core, self._bucket, self._name, options)
         if same is not None:
             content.abort()
@@ -207,7 +149,3 @@ class ObjectWriter:
             upload=content.upload,
             sync=self._sync,
         )
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise InvalidArgumentError(f"the writer of {self._cname} is spent")

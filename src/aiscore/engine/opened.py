@@ -10,19 +10,20 @@ from aiscore.engine.archive.reader import open_member, read_members
 from aiscore.engine.archive.selection import select
 from aiscore.engine.blocks import BlockReader
 from aiscore.engine.content import ContentSource
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.read import (
-    ContentReader,
     find_or_raise,
     open_content,
+    open_verified,
     props_of,
+    read_piece,
     read_whole,
-    verify_bytes,
-    verify_content,
 )
 from aiscore.engine.shards import index_of
-from aiscore.errors import ArchiveError, ArchpathNotFoundError, CorruptionError
+from aiscore.engine.verify import verify_bytes
+from aiscore.errors import AisError, ArchiveError, ArchpathNotFoundError, CorruptionError
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
 from aiscore.model.bucket import BucketRef
@@ -30,7 +31,7 @@ from aiscore.model.names import check_object_name
 from aiscore.model.objects import GetOptions, ObjectProps
 from aiscore.model.stream import ByteReader
 
-__all__ = ["Glance", "OpenObject", "glance_at", "open_object", "read_object"]
+__all__ = ["Glance", "OpenObject", "glance_at", "open_object", "read_again", "read_object"]
 
 
 class Glance(NamedTuple):
@@ -38,7 +39,8 @@ class Glance(NamedTuple):
 
     Attributes:
         state: stands for all that is known of the object; pass it to `Store.props_of`. Two looks at an object that
-            did not change may give the same `state` (`is`), and never after a change.
+            did not change may give the same `state` (`is`), and never after a change. Pass it to `Store.read_again` to
+            read the object once more.
         size: bytes of the object.
         is_cheap: opening it means opening one file; otherwise there are more, or all of it is verified first.
         data: its content; None when it is longer than was asked for, or must be verified.
@@ -108,10 +110,11 @@ def open_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -
     check_object_name(name)
     bucket_row = core.bucket(bucket, Access.GET)
     cname = bucket.object_cname(name)
-    row, content = open_content(core, bucket_row, name)
+    if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
+        row, content = open_verified(core, bucket_row, name, cname)
+    else:
+        row, content = open_content(core, bucket_row, name)
     try:
-        if options.verify_checksum or bucket_row.props.checksum.validate_warm_get:
-            verify_content(row, content, cname)
         if options.archpath is not None:
             return _open_member(core, row, content, cname, options)
         if options.archregx is not None:
@@ -141,6 +144,23 @@ def glance_at(core: Core, bucket: BucketRef, name: str, size_max: int) -> Glance
     return Glance(row, row.size, row.piece_count == 1, data)
 
 
+def read_again(core: Core, row: ObjectRow) -> bytes | None:
+    """The content of an object of one piece that was read in a glance, if nothing that it depends on has changed.
+
+    None when it may have: the bucket, its properties, the object, the disk. Then take another glance.
+    """
+    try:
+        # What changes a bucket, a mountpath or the configuration empties the cache.
+        if core.connection().fresh_cache().get((row.bucket_id, row.name)) is not row:
+            return None
+        data = read_piece(core, row)
+    except (AisError, OSError):
+        return None
+    if data is not None:
+        core.touch(row)
+    return data
+
+
 def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -> bytes:
     """All that `open_object` would deliver, in memory; whole objects take the short way."""
     check_object_name(name)
@@ -148,7 +168,7 @@ def read_object(core: Core, bucket: BucketRef, name: str, options: GetOptions) -
         bucket_row = core.bucket(bucket, Access.GET)
         row = find_or_raise(core, bucket_row, name)
         is_verified = options.verify_checksum or bucket_row.props.checksum.validate_warm_get
-        if not is_verified or row.piece_count == 1:
+        if not is_verified or (row.piece_count == 1 and row.copies == 1):
             row, data = read_whole(core, bucket_row, row)
             if is_verified:
                 verify_bytes(row, data, bucket.object_cname(name))

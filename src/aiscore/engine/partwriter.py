@@ -5,13 +5,13 @@ is there whole or not at all, in every process that opens the home, and whatever
 """
 
 import time
-from typing import Self
 
 from aiscore.engine.bodies import blocks_of, verify
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.database import Connection
 from aiscore.engine.index.uploads import PartRow, UploadRow, select_upload, write_parts
+from aiscore.engine.pushed import PushedBody
 from aiscore.engine.write import ContentWriter
 from aiscore.errors import BusyError, InvalidArgumentError, NotFoundError
 from aiscore.model.access import Access
@@ -75,6 +75,7 @@ def info_of(upload: UploadRow, row: PartRow) -> PartInfo:
         checksum=Checksum(kind, row.checksum) if row.checksum else None,
         etag=row.md5 or f"{row.generation:016x}",
         mtime_ns=row.mtime_ns,
+        note=row.note,
     )
 
 
@@ -105,103 +106,58 @@ def put_part(
         return writer.commit()
 
 
-class PartWriter:
-    """Takes a body and commits it as a part, or leaves nothing; in all other respects as `ObjectWriter`."""
+class PartWriter(PushedBody[PartRow]):
+    """Takes a part of an upload. See `PushedBody`."""
 
     def __init__(
         self, core: Core, bucket: BucketRow, upload: UploadRow, number: int, options: PartOptions
     ) -> None:
         """Begin what `open_part_writer` admitted; no file is made before the first block."""
-        self.what = f"part {number} of {upload_name(bucket, upload.name, upload.id)}"
+        what = f"part {number} of {upload_name(bucket, upload.name, upload.id)}"
         self._core = core
         self._bucket = bucket
         self._upload = upload
         self._number = number
-        self._options = options
+        self._note = ""
+        self._given = given = options.checksum
         self._kind = ChecksumType(upload.checksum_type)
-        self._sync = core.is_durable(bucket)
         self._size_max = bucket.props.chunks.max_monolithic_size
-        self._is_open = True
-        given = options.checksum
+        sync = core.is_durable(bucket)
         kinds = {self._kind} if given is None else {self._kind, given.type}
         if upload.has_md5:
             kinds.add(ChecksumType.MD5)
-        self._content = ContentWriter(
+        content = ContentWriter(
             core,
             bucket.uname + upload.name,
-            self.what,
+            what,
             kinds,
             piece_size_max=_SIZE_UNLIMITED,
-            sync=self._sync,
+            hash_pieces=self._kind is not ChecksumType.NONE,
+            sync=sync,
             position=number - 1,
         )
+        super().__init__(what, content, options.size, sync=sync)
 
-    @property
-    def is_durable(self) -> bool:
-        """True when `commit` waits for the disk."""
-        return self._sync
-
-    @property
-    def size(self) -> int:
-        """Bytes taken so far."""
-        return self._content.size
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take one block; it may be changed when this returns, unless it is `bytes`.
-
-        Raises:
-            InvalidArgumentError: the body is longer than announced, or than one chunk may be; or the writer is spent.
-            CapacityExceededError: no space.
-            StorageError: the disk refused.
-        """
-        self._check_open()
-        try:
-            self._check_size(self._content.size + len(data))
-            self._content.write(data)
-        except BaseException:
-            self.abort()
-            raise
-
-    def commit(self) -> PartInfo:
+    def commit(self, note: str = "") -> PartInfo:
         """Make it a part of the upload, in place of one of the same number; on an error nothing of it stays.
+
+        Args:
+            note: see `PartInfo`.
 
         Raises:
             ChecksumMismatchError: the body does not have the checksum that came with it.
             InvalidArgumentError: it is empty, or shorter than announced; or the writer is spent.
             NotFoundError: the upload has ended meanwhile.
         """
-        self._check_open()
-        try:
-            row = self._commit()
-        except BaseException:
-            self.abort()
-            raise
-        self._is_open = False
-        return info_of(self._upload, row)
+        self._note = note
+        return info_of(self._upload, self._settle())
 
-    def abort(self) -> None:
-        """Remove what was written; safe to repeat, and after `commit`."""
-        if self._is_open:
-            self._is_open = False
-            self._content.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.abort()
-
-    def _commit(self) -> PartRow:
+    def _record(self) -> PartRow:
         content = self._content
-        announced = self._options.size
-        if announced is not None and content.size != announced:
-            raise InvalidArgumentError(
-                f"the body of {self.what} has {content.size} bytes, {announced} were announced"
-            )
         if not content.size:
             raise InvalidArgumentError(f"{self.what} is empty", hint="a part has one byte at least")
         content.finish()
-        verify(self._options.checksum, content.hasher, self.what)
+        verify(self._given, content.hasher, self.what)
         piece = content.pieces[0]
         row = PartRow(
             self._number,
@@ -209,9 +165,11 @@ class PartWriter:
             piece.mountpath_id,
             piece.size,
             content.hasher.value(self._kind),
+            piece.checksum,
             content.hasher.value(ChecksumType.MD5) if self._upload.has_md5 else "",
             piece.piece_id,
             time.time_ns(),
+            self._note,
         )
         with self._core.database.write(sync=self._sync) as connection:
             self._check_mountpath(connection, row.mountpath_id)
@@ -225,11 +183,7 @@ class PartWriter:
         return row
 
     def _check_size(self, size: int) -> None:
-        announced = self._options.size
-        if announced is not None and size > announced:
-            raise InvalidArgumentError(
-                f"the body of {self.what} is longer than the {announced} bytes that were announced"
-            )
+        super()._check_size(size)
         if size > self._size_max:
             raise InvalidArgumentError(
                 f"{self.what} is longer than {self._size_max} bytes, the limit of one chunk",
@@ -240,7 +194,3 @@ class PartWriter:
         query = "SELECT 1 FROM mountpaths WHERE id = ?"
         if connection.execute(query, (mountpath_id,)).fetchone() is None:
             raise BusyError(f"the mountpath of {self.what} was removed meanwhile", hint="try again")
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise InvalidArgumentError(f"the writer of {self.what} is spent")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
 from aiscore.engine.index.objects import select_object
-from aiscore.engine.objects import put_object
+from aiscore.engine.puts import put_object
 from aiscore.engine.xaction.job import Announce, unannounced
 from aiscore.errors import InvalidArgumentError, NotFoundError
 from aiscore.model.access import Access

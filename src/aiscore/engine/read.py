@@ -7,44 +7,53 @@ again.
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
-from typing import Self
 
-from aiscore.engine.checksum import checksum_of, new_hasher
 from aiscore.engine.commit import etag_of
 from aiscore.engine.content import ContentSource, FileContent, ManifestContent
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
-from aiscore.engine.fileio import close_quietly, storage_error
+from aiscore.engine.fileio import Files, close_quietly, storage_error
 from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.copies import copies_of
 from aiscore.engine.index.objects import (
     ObjectRow,
     PieceRef,
     find_object,
-    manifest_of,
     select_object,
 )
 from aiscore.engine.layout import piece_path
-from aiscore.errors import BusyError, CorruptionError, ObjectNotFoundError
+from aiscore.engine.mirror import mend
+from aiscore.engine.verify import verify_content
+from aiscore.errors import (
+    AisError,
+    BusyError,
+    CorruptionError,
+    ObjectNotFoundError,
+    UnavailableError,
+)
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import ObjectProps
 from aiscore.model.storage import FaultKind
-from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = [
-    "ContentReader",
-    "check_digest",
     "checksum_in",
-    "fill_exact",
+    "fill_from",
     "find_or_raise",
     "open_content",
+    "open_verified",
     "props_of",
-    "read_exact",
+    "read_piece",
+    "read_piece_into",
     "read_whole",
-    "verify_bytes",
-    "verify_content",
 ]
+
+
+class _DegradedError(Exception):
+    """A piece is damaged, and has a copy that is not."""
+
 
 _ATTEMPTS = 20
 """Look-ups of an object that is being overwritten as fast as it is read, before the reader gives up."""
@@ -65,6 +74,8 @@ def find_or_raise(core: Core, bucket: BucketRow, name: str) -> ObjectRow:
 def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, ContentSource]:
     """The row of an object and its open content, which the caller closes.
 
+    What has copies is mended on the way, if a piece is found to be missing or to have another size.
+
     Raises:
         ObjectNotFoundError: it does not exist.
         CorruptionError: a piece is missing or has another size than recorded.
@@ -73,50 +84,161 @@ def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, C
     what = f"{bucket.cname}/{name}"
     row = find_or_raise(core, bucket, name)
     for _ in range(_ATTEMPTS):
-        content = _try_open(core, row, what)
+        try:
+            content = _try_open(core, row, what)
+        except _DegradedError:
+            # Before it is opened: a reader keeps others, and itself, from moving pieces.
+            if mend(core, bucket, row):
+                row = _current(core, bucket, row)
+            content = _try_open(core, row, what, is_picky=False)
         if content is not None:
             return row, content
         row = _look_again(core, bucket, row, what)
     raise BusyError(f"{what} is being overwritten", hint="try again")
 
 
+def open_verified(
+    core: Core, bucket: BucketRow, name: str, what: str
+) -> tuple[ObjectRow, ContentSource]:
+    """The same, after all of it was compared with the recorded checksum; what has a good copy is mended.
+
+    Raises:
+        CorruptionError: it differs.
+    """
+    for attempt in range(2):
+        row, content = open_content(core, bucket, name)
+        try:
+            verify_content(row, content, what)
+        except CorruptionError:
+            content.close()
+            if attempt or not mend(core, bucket, row, is_deep=True):
+                raise
+        except BaseException:
+            content.close()
+            raise
+        else:
+            return row, content
+    raise AssertionError("not reached")
+
+
 def read_whole(core: Core, bucket: BucketRow, row: ObjectRow) -> tuple[ObjectRow, bytes]:
     """All bytes of an object that was found, and the row they belong to: the shortest way to a small object."""
     name = row.name
     if row.piece_count == 1:
-        files = core.files
-        size = row.size
         try:
-            fd = files.open(piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id))
-            try:
-                # One byte more than recorded, so that a piece that grew is seen too.
-                data = files.pread(fd, size + 1, 0)
-            finally:
-                close_quietly(files, fd)
-            if len(data) == size:
+            data = read_piece(core, row)
+            if data is not None:
                 return row, data
         except FileNotFoundError:
             pass
-        except OSError as exc:
-            raise storage_error(exc, bucket.bucket.object_cname(name)) from exc
+        except (OSError, UnavailableError) as exc:
+            if row.copies == 1:
+                if isinstance(exc, UnavailableError):
+                    raise
+                raise storage_error(exc, bucket.bucket.object_cname(name)) from exc
     row, content = open_content(core, bucket, name)
     with ContentReader(content, 0, row.size, bucket.bucket.object_cname(name)) as reader:
         return row, reader.read()
 
 
-def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
-    """None when the first piece is not there: the object has been replaced, or is damaged."""
+def read_piece(core: Core, row: ObjectRow) -> bytes | None:
+    """All bytes of an object of one piece; None when it does not have as many as recorded.
+
+    Raises:
+        OSError: the piece cannot be opened or read.
+        UnavailableError: it lies on a mountpath that is disabled or missing.
+    """
     files = core.files
-    path = piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id)
+    fd = files.open(piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id))
+    try:
+        # One byte more than recorded, so that a piece that grew is seen too.
+        data = files.pread(fd, row.size + 1, 0)
+    finally:
+        close_quietly(files, fd)
+    return data if len(data) == row.size else None
+
+
+def read_piece_into(core: Core, row: ObjectRow, buffer: memoryview) -> bool:
+    """Fill `buffer`, which is one byte longer than the object of one piece; False when that cannot be: read it anew."""
+    files = core.files
+    try:
+        fd = files.open(piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id))
+        try:
+            return files.preadv(fd, [buffer], 0) == row.size
+        finally:
+            close_quietly(files, fd)
+    except (OSError, AisError):
+        return False
+
+
+def fill_from(files: Files, fd: int, buffer: memoryview, offset: int) -> bool:
+    """Fill all of `buffer` from an open file in one step; False when that cannot be: read it anew."""
+    try:
+        return not buffer or files.preadv(fd, [buffer], offset) == len(buffer)
+    except OSError:
+        return False
+
+
+def _try_open(
+    core: Core, row: ObjectRow, what: str, *, is_picky: bool = True
+) -> ContentSource | None:
+    """None when the first piece is not there: the object has been replaced, or is damaged.
+
+    Raises:
+        _DegradedError: `is_picky`, and it can be read only because there are copies.
+    """
+    if row.copies > 1:
+        return _try_open_copies(core, row, what, is_picky=is_picky)
+    try:
+        place = PieceRef(row.piece_id, row.mountpath_id, row.size)
+        return _open_place(core, row, (place,), what)
+    except FileNotFoundError:
+        return None
+
+
+def _try_open_copies(
+    core: Core, row: ObjectRow, what: str, *, is_picky: bool
+) -> ContentSource | None:
+    """The same from the first place of the first piece that is good."""
+    places = copies_of(core.connection(), row)[0]
+    failure: AisError | None = None
+    is_degraded = False
+    for number in range(len(places)):
+        try:
+            content = _open_place(core, row, places[number:], what)
+        except UnavailableError as exc:
+            failure = exc  # away, which is not damage
+        except FileNotFoundError:
+            is_degraded = True
+        except AisError as exc:
+            failure, is_degraded = exc, True
+        else:
+            is_degraded |= isinstance(content, ManifestContent) and content.is_degraded
+            if content is not None and is_degraded and is_picky:
+                content.close()
+                raise _DegradedError
+            return content
+    if failure is not None and _is_current(core, row):
+        raise failure
+    return None
+
+
+def _open_place(
+    core: Core, row: ObjectRow, places: Sequence[PieceRef], what: str
+) -> ContentSource | None:
+    """The content, with its first piece from the first of `places`; None when the name points elsewhere by now."""
+    files = core.files
+    place = places[0]
+    path = piece_path(core.mountpaths.readable(place.mountpath_id), place.piece_id)
     try:
         fd = files.open(path)
     except FileNotFoundError:
-        return None
+        raise
     except OSError as exc:
         raise storage_error(exc, what) from exc
     try:
         if row.piece_count > 1:
-            content = _open_manifest(core, row, fd, what)
+            content = _open_manifest(core, row, place, fd, what)
             if content is None:
                 close_quietly(files, fd)
             return content
@@ -125,7 +247,8 @@ def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
             raise CorruptionError(
                 f"{what} has {actual} bytes on disk, recorded are {row.size}", kind=FaultKind.SIZE
             )
-        return FileContent(files, fd, row.size, what)
+        spares = [spare for other in places[1:] if (spare := _find(core, other))]
+        return FileContent(files, fd, row.size, what, spares)
     except BaseException as exc:
         close_quietly(files, fd)
         if isinstance(exc, OSError):
@@ -133,15 +256,43 @@ def _try_open(core: Core, row: ObjectRow, what: str) -> ContentSource | None:
         raise
 
 
-def _open_manifest(core: Core, row: ObjectRow, fd: int, what: str) -> ManifestContent | None:
-    """Lock the manifest against the reclaimer, then make sure that the name still points at it."""
+def _find(core: Core, place: PieceRef) -> str | None:
+    found = core.mountpaths.known(place.mountpath_id)
+    return None if found is None else piece_path(found.path, place.piece_id)
+
+
+def _is_current(core: Core, row: ObjectRow) -> bool:
+    """The name still points at the piece: what is not there is damage, not a replaced object."""
+    current = select_object(core.connection(), row.bucket_id, row.name)
+    return current is not None and current.piece_id == row.piece_id
+
+
+def _current(core: Core, bucket: BucketRow, row: ObjectRow) -> ObjectRow:
+    current = select_object(core.connection(), row.bucket_id, row.name)
+    if current is None:
+        raise _not_found(bucket.bucket, row.name)
+    return current
+
+
+def _open_manifest(
+    core: Core, row: ObjectRow, opened: PieceRef, fd: int, what: str
+) -> ManifestContent | None:
+    """Lock the manifest against the reclaimer, then make sure that the name still points at it.
+
+    `opened` is what `fd` is open on: the first piece, or a copy of it.
+    """
     fcntl.flock(fd, fcntl.LOCK_SH)
     connection = core.database.connection()
     current = select_object(connection, row.bucket_id, row.name)
     if current is None or current.piece_id != row.piece_id:
         return None
     let_go = partial(core.garbage.let_go, row.piece_id, row.mountpath_id)
-    manifest = manifest_of(connection, row)
+    manifest = copies_of(connection, current)
+    ids = [place.piece_id for place in manifest[0]]
+    if opened.piece_id not in ids:
+        return None
+    # What is before it was found to be bad, or away.
+    manifest[0] = manifest[0][ids.index(opened.piece_id) :]
     content = ManifestContent(core.files, partial(_path_of, core), manifest, fd, what, let_go)
     if content.size != row.size:
         raise CorruptionError(
@@ -177,95 +328,6 @@ def _not_found(bucket: BucketRef, name: str) -> ObjectNotFoundError:
     )
 
 
-class ContentReader:
-    """A stream over a part of a content; closes it at the end of the `with`, unless it is only lent (`owns`)."""
-
-    def __init__(
-        self, content: ContentSource, start: int, length: int, what: str, *, owns: bool = True
-    ) -> None:
-        self._content = content
-        self._owns = owns
-        self._position = start
-        self._end = start + length
-        self._what = what
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, all that is left for a negative size."""
-        left = self._end - self._position
-        wanted = left if size < 0 else min(size, left)
-        data = read_exact(self._content, wanted, self._position, self._what)
-        self._position += wanted
-        return data
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill as much of `buffer` as one step gives; 0 at the end."""
-        wanted = min(len(buffer), self._end - self._position)
-        if wanted == 0:
-            return 0
-        count = self._content.pread_into(memoryview(buffer)[:wanted], self._position)
-        if count == 0:
-            raise _short(self._what, self._position, self._end)
-        self._position += count
-        return count
-
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self.read(BLOCK_SIZE):
-            yield block
-
-    def close(self) -> None:
-        """Close the content; safe to repeat."""
-        if self._owns:
-            self._content.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def read_exact(content: ContentSource, count: int, offset: int, what: str) -> bytes:
-    """Exactly `count` bytes.
-
-    Raises:
-        CorruptionError: there are less.
-    """
-    if not count:
-        return b""
-    data = content.pread(count, offset)
-    if len(data) == count:
-        return data
-    # Linux gives at most 2 GiB in one call.
-    parts = [data]
-    done = len(data)
-    while done < count:
-        data = content.pread(count - done, offset + done)
-        if not data:
-            raise _short(what, offset + done, offset + count)
-        parts.append(data)
-        done += len(data)
-    return b"".join(parts)
-
-
-def fill_exact(content: ContentSource, buffer: memoryview, offset: int, what: str) -> None:
-    """Fill all of `buffer`.
-
-    Raises:
-        CorruptionError: there is less.
-    """
-    size = len(buffer)
-    done = content.pread_into(buffer, offset) if size else 0
-    while done < size:
-        count = content.pread_into(buffer[done:], offset + done)
-        if not count:
-            raise _short(what, offset + done, offset + size)
-        done += count
-
-
-def _short(what: str, position: int, end: int) -> CorruptionError:
-    return CorruptionError(f"{what} ends at byte {position}, expected {end}", kind=FaultKind.SIZE)
-
-
 def checksum_in(row: ObjectRow) -> Checksum | None:
     """The recorded checksum; None when the bucket had none."""
     return Checksum(ChecksumType(row.checksum_type), row.checksum) if row.checksum else None
@@ -282,65 +344,8 @@ def props_of(core: Core, row: ObjectRow) -> ObjectProps:
         mtime_ns=row.mtime_ns,
         custom=json.loads(row.custom) if row.custom else {},
         location=core.mountpaths.location(row.mountpath_id),
+        copies=row.copies,
         chunk_count=row.piece_count,
         chunk_size_max=row.piece_size_max,
         etag=etag_of(row),
     )
-
-
-def verify_content(row: ObjectRow, content: ContentSource, what: str) -> None:
-    """Read all of it and compare with the recorded checksum.
-
-    Raises:
-        CorruptionError: it differs.
-    """
-    kind = ChecksumType(row.checksum_type)
-    if kind is ChecksumType.NONE:
-        return
-    hasher = new_hasher(kind)
-    buffer = memoryview(bytearray(min(BLOCK_SIZE, max(content.size, 1))))
-    position = 0
-    while position < content.size:
-        count = content.pread_into(buffer[: content.size - position], position)
-        if count == 0:
-            raise _short(what, position, content.size)
-        hasher.update(buffer[:count])
-        position += count
-    actual = hasher.hexdigest()
-    if actual != row.checksum and isinstance(content, ManifestContent):
-        what = _name_damaged_chunk(kind, content, what)
-    check_digest(row, actual, what)
-
-
-def _name_damaged_chunk(kind: ChecksumType, content: ManifestContent, what: str) -> str:
-    """Find which chunk it is, by the checksums of their own: only asked when something is wrong."""
-    offset = 0
-    for number, piece in enumerate(content.pieces, start=1):
-        if piece.checksum:
-            hasher = new_hasher(kind)
-            reader = ContentReader(content, offset, piece.size, what, owns=False)
-            for block in reader:
-                hasher.update(block)
-            if hasher.hexdigest() != piece.checksum:
-                return f"chunk {number} of {what}"
-        offset += piece.size
-    return what
-
-
-def verify_bytes(row: ObjectRow, data: bytes, what: str) -> None:
-    """The same for content at hand."""
-    check_digest(row, checksum_of(ChecksumType(row.checksum_type), data), what)
-
-
-def check_digest(row: ObjectRow, actual: str, what: str) -> None:
-    """Compare a computed value with the recorded one.
-
-    Raises:
-        CorruptionError: they differ.
-    """
-    if actual != row.checksum:
-        raise CorruptionError(
-            f"{what} is damaged: {row.checksum_type} is {actual}, recorded is {row.checksum}",
-            hint="restore the object from its source",
-            kind=FaultKind.CHECKSUM,
-        )

@@ -7,14 +7,17 @@ does so only if the row still points at the content that was read: a write that 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from aiscore.engine.content import ContentSource
+from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.copies import insert_copies
 from aiscore.engine.index.objects import (
     ObjectRow,
+    PieceRef,
     insert_manifest,
     insert_pieces,
     manifest_of,
@@ -23,9 +26,11 @@ from aiscore.engine.index.objects import (
     select_object,
     swap_pieces,
 )
-from aiscore.engine.read import ContentReader, check_digest, find_or_raise, open_content
+from aiscore.engine.mirror import Copies, make_copies, mend
+from aiscore.engine.read import find_or_raise, open_content
+from aiscore.engine.verify import check_digest
 from aiscore.engine.write import ContentWriter
-from aiscore.engine.xaction.job import Announce, Job, unannounced
+from aiscore.engine.xaction.job import THROTTLED, Announce, Job, unannounced
 from aiscore.engine.xaction.registry import AlreadyRunningError
 from aiscore.errors import (
     BusyError,
@@ -48,7 +53,6 @@ from aiscore.model.chunks import (
 )
 from aiscore.model.names import check_object_name
 from aiscore.model.policies import ChunksPolicy
-from aiscore.model.stream import BLOCK_SIZE
 from aiscore.model.xaction import XactionKind, XactionState
 
 __all__ = ["list_chunks", "rechunk_bucket"]
@@ -143,7 +147,7 @@ class _Rechunk:
         result = self._result
         self._result = replace(result, objects=result.objects + 1, size=result.size + row.size)
         if not self._is_laid_out(row):
-            is_done = self._job is None or self._rewrite(row.name)
+            is_done = self._job is None or self._rewrite_or_mend(row)
             self._count(row.size, is_done=is_done)
         if self._job is not None:
             self._job.step(1, row.size)
@@ -166,6 +170,14 @@ class _Rechunk:
             self._result = replace(
                 result, restored=result.restored + 1, restored_size=result.restored_size + size
             )
+
+    def _rewrite_or_mend(self, row: ObjectRow) -> bool:
+        try:
+            return self._rewrite(row.name)
+        except CorruptionError:
+            if not mend(self._core, self._bucket, row, is_deep=True):
+                raise
+            return self._rewrite(row.name)
 
     def _rewrite(self, name: str) -> bool:
         """Give an object its layout; False when somebody else wrote or removed it meanwhile."""
@@ -199,45 +211,54 @@ class _Rechunk:
             cname,
             {kind},
             piece_size_max=chunk_size_for(self._policy, row.size),
-            piece_checksum=kind if is_chunked else ChecksumType.NONE,
+            hash_pieces=is_chunked and kind is not ChecksumType.NONE,
             sync=sync,
         )
         try:
             self._copy(content, row, writer, cname)
             writer.finish()
             check_digest(row, writer.hasher.value(kind), cname)
-            with core.database.write(sync=sync) as connection:
-                before = select_for_write(connection, self._bucket.id, row.name, writer.pieces)
-                current = before.row
-                is_same = (
-                    current is not None
-                    and (current.piece_id, current.generation) == (row.piece_id, row.generation)
-                    and before.has_mountpaths
-                )
-                if current is not None and is_same:
-                    insert_pieces(connection, writer.pieces)
-                    insert_manifest(connection, writer.pieces)
-                    swap_pieces(connection, current, writer.pieces)
-                    core.garbage.forget(connection)
+            with make_copies(core, self._bucket, row.name, writer.pieces, sync=sync) as copies:
+                current = self._swap(row, writer.pieces, copies, sync=sync)
+                if current is None:
+                    copies.abort()
         except BaseException:
             writer.abort()
             raise
-        if not is_same:
+        if current is None:
             writer.abort()
             return None
         writer.settle()
+        return current
+
+    def _swap(
+        self, row: ObjectRow, pieces: Sequence[PieceRef], copies: Copies, *, sync: bool
+    ) -> ObjectRow | None:
+        core = self._core
+        with core.database.write(sync=sync) as connection:
+            before = select_for_write(connection, self._bucket.id, row.name, [*pieces, *copies.all])
+            current = before.row
+            if current is None or not before.has_mountpaths:
+                return None
+            if (current.piece_id, current.generation) != (row.piece_id, row.generation):
+                return None
+            insert_pieces(connection, pieces)
+            insert_manifest(connection, pieces)
+            insert_copies(connection, pieces, copies.of_pieces)
+            swap_pieces(connection, current, pieces, copies.count)
+            core.garbage.forget(connection)
         return current
 
     def _copy(
         self, content: ContentSource, row: ObjectRow, writer: ContentWriter, cname: str
     ) -> None:
         reader = ContentReader(content, 0, row.size, cname, owns=False)
-        buffer = memoryview(bytearray(BLOCK_SIZE))
-        while count := reader.readinto(buffer):
-            writer.write(buffer[:count])
-            self._throttle.spent(count)
-            if self._job is not None:
-                self._job.step()
+        with writer.hashed_ahead(reader.readinto, row.size) as blocks:
+            for block in blocks:
+                writer.write_hashed(block)
+                self._throttle.spent(len(block))
+                if self._job is not None:
+                    self._job.step()
 
 
 class _Throttle:
@@ -285,4 +306,5 @@ def _wait_for(core: Core, job_id: str) -> RechunkResult:
     if snap.state is XactionState.FAILED:
         error = CorruptionError if snap.error_code == CorruptionError.code else StorageError
         raise error(snap.error)
-    return RechunkResult(**{key: int(str(value)) for key, value in snap.ext.items()})
+    counts = {key: int(str(value)) for key, value in snap.ext.items() if key != THROTTLED}
+    return RechunkResult(**counts)

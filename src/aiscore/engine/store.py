@@ -24,10 +24,21 @@ from aiscore.engine.bodyspool import BodySpool
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import Files
 from aiscore.engine.index import buckets as bucket_index
+from aiscore.engine.index.checkpoints import Submit
+from aiscore.engine.index.objects import ObjectRow
 from aiscore.engine.objectwriter import ObjectWriter, admit_put
-from aiscore.engine.opened import Glance, OpenObject, glance_at, open_object, read_object
+from aiscore.engine.opened import (
+    Glance,
+    OpenObject,
+    glance_at,
+    open_object,
+    read_again,
+    read_object,
+)
 from aiscore.engine.promote import promote
+from aiscore.engine.puts import SmallPut, put_many, put_object
 from aiscore.engine.read import props_of
+from aiscore.engine.resilver import resilver
 from aiscore.engine.xaction.job import Announce, Job, unannounced
 from aiscore.model.access import Access
 from aiscore.model.archive import ArchiveFormat
@@ -37,6 +48,7 @@ from aiscore.model.checksum import Checksum
 from aiscore.model.chunks import ChunkInfo, RechunkOptions, RechunkResult
 from aiscore.model.config import ClusterConfig
 from aiscore.model.counters import Counters
+from aiscore.model.load import LoadVector
 from aiscore.model.multipart import (
     CompleteOptions,
     MultipartUpload,
@@ -105,10 +117,21 @@ class Store:
         return self.core.bucket(bucket, Access.HEAD_BUCKET).props
 
     def set_bucket_props(
-        self, bucket: BucketRef, changes: Mapping[str, str], *, force: bool = False
+        self,
+        bucket: BucketRef,
+        changes: Mapping[str, str],
+        announce: Announce = unannounced,
+        *,
+        force: bool = False,
     ) -> BucketProps:
         """Apply property changes."""
-        return buckets.set_props(self.core, bucket, changes, force=force)
+        return buckets.set_props(self.core, bucket, changes, announce, force=force)
+
+    def mirror_bucket(
+        self, bucket: BucketRef, copies: int, announce: Announce = unannounced
+    ) -> None:
+        """Keep objects on so many mountpaths."""
+        buckets.mirror_bucket(self.core, bucket, copies, announce)
 
     def reset_bucket_props(self, bucket: BucketRef) -> BucketProps:
         """Back to the defaults."""
@@ -151,7 +174,11 @@ class Store:
 
     def put(self, bucket: BucketRef, name: str, body: Body, options: PutOptions) -> ObjectProps:
         """Store an object."""
-        return objects.put_object(self.core, bucket, name, body, options)
+        return put_object(self.core, bucket, name, body, options)
+
+    def put_many(self, puts: Sequence[SmallPut]) -> list[ObjectProps | Exception]:
+        """Store several small objects, nearly always in one transaction: for each what `put` gives, or raises."""
+        return put_many(self.core, puts)
 
     def open_writer(self, bucket: BucketRef, name: str, options: PutOptions) -> ObjectWriter:
         """Begin to store an object whose blocks are pushed."""
@@ -161,6 +188,10 @@ class Store:
     def briefly(self) -> AbstractContextManager[None]:
         """Inside, this thread does not wait for writers of other processes: `BusyError` comes at once, nearly."""
         return self.core.database.briefly()
+
+    def enter_event_loop(self, submit: Submit) -> None:
+        """This thread is an event loop: what waits for the disk now and then, `submit` has done in another one."""
+        self.core.database.enter_event_loop(submit)
 
     def is_durable(self, bucket: BucketRef) -> bool:
         """True when writes to this bucket wait for the disk."""
@@ -187,6 +218,10 @@ class Store:
     def glance(self, bucket: BucketRef, name: str, size_max: int) -> Glance:
         """Look up an object, with its bytes if they are `size_max` at most."""
         return glance_at(self.core, bucket, name, size_max)
+
+    def read_again(self, state: ObjectRow) -> bytes | None:
+        """What a glance read (`Glance.state`), if nothing has changed since; None: take another glance."""
+        return read_again(self.core, state)
 
     def props_of(self, glance: Glance) -> ObjectProps:
         """Properties of an object that was looked up."""
@@ -364,6 +399,7 @@ class Store:
     def add_mountpath(self, path: str) -> None:
         """Begin to use a directory."""
         self.core.mountpaths.add(path, self.core.home_id)
+        resilver(self.core, f"attach {path}")
 
     def remove_mountpath(self, path: str) -> None:
         """Empty a mountpath and forget it."""
@@ -372,6 +408,7 @@ class Store:
     def enable_mountpath(self, path: str) -> None:
         """Use it again."""
         self.core.mountpaths.set_state(path, MountpathState.ENABLED)
+        resilver(self.core, f"enable {path}")
 
     def disable_mountpath(self, path: str) -> None:
         """Neither read nor write it."""
@@ -424,11 +461,36 @@ class Store:
         """Ask the jobs of this process to stop."""
         self.core.xactions.stop_own()
 
+    def forget_xactions(self, wanted: XactionFilter) -> int:
+        """Remove jobs that have ended from the table; how many there were."""
+        return self.core.xactions.forget(wanted)
+
     def record_use(
-        self, kind: XactionKind, bucket: BucketRef | None, objects: int, size: int
+        self,
+        kind: XactionKind,
+        bucket: BucketRef | None,
+        objects: int,
+        size: int,
+        *,
+        job_id: str = "",
+        is_brief: bool = False,
     ) -> str:
         """Count work of an on-demand job; its id."""
-        return self.core.xactions.record_use(kind, bucket, objects, size)
+        return self.core.xactions.record_use(
+            kind, bucket, objects, size, job_id=job_id, is_brief=is_brief
+        )
+
+    def fullest_pct(self) -> int:
+        """How full the fullest disk is, in percent."""
+        return self.core.mountpaths.fullest_pct()
+
+    def load(self) -> LoadVector:
+        """How loaded the machine is."""
+        return self.core.load.vector()
+
+    def note_lag(self, lag_s: float) -> None:
+        """Tell how late an event loop in this process is; called regularly."""
+        self.core.load.note_lag(lag_s)
 
     @property
     def tally(self) -> Counters:

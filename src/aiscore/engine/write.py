@@ -4,10 +4,9 @@ Nothing is visible before the commit (`commit`) and nothing is lost by an abort:
 an id that no row names, which `abort` removes now, or the sweep after a crash.
 """
 
-import logging
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 
+from aiscore.engine.ahead import ReadAhead
 from aiscore.engine.checkpoint import Checkpoints
 from aiscore.engine.checksum import MultiHasher, PieceHasher
 from aiscore.engine.commit import FromUpload
@@ -15,17 +14,15 @@ from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, copy_all, storage_error, write_all
 from aiscore.engine.hashing import BackgroundHasher
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.database import abandon
 from aiscore.engine.index.objects import (
     PieceRef,
 )
+from aiscore.engine.lanes import LANES_FROM, Lanes, Update
 from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.mountpath import Mountpath
+from aiscore.engine.piecefiles import discard_pieces, make_directory
 from aiscore.engine.syncing import BackgroundSync
-from aiscore.errors import (
-    AisError,
-    CapacityExceededError,
-)
+from aiscore.errors import CapacityExceededError
 from aiscore.model.checksum import ChecksumType
 from aiscore.model.chunks import chunk_size_for, is_chunked_at
 from aiscore.model.multipart import CHUNK_COUNT_MAX
@@ -33,13 +30,9 @@ from aiscore.model.multipart import CHUNK_COUNT_MAX
 __all__ = [
     "ContentWriter",
     "SinglePiece",
-    "discard_pieces",
-    "make_directory",
     "write_small",
     "writer_for",
 ]
-
-log = logging.getLogger(__name__)
 
 GATHERED_MAX = 4
 """Blocks of `bytes` hashed and written together: waking the other thread costs a third of hashing a mebibyte."""
@@ -72,31 +65,6 @@ class SinglePiece:
         discard_pieces(self._core, [(self.pieces[0].piece_id, self.path)])
 
 
-def discard_pieces(core: Core, pieces: Sequence[tuple[int, str]]) -> None:
-    """Remove piece files (id, path) that no row names, and settle their ids.
-
-    The rows are asked, not the caller: an interrupt can arrive after the commit and before its caller knows of it.
-    What cannot be removed, or asked, stays outstanding: the sweep after this process takes it.
-    """
-    try:
-        connection = core.connection()
-        if connection.raw.in_transaction:
-            abandon(connection)
-    except AisError as exc:
-        log.warning("unfinished pieces left for the sweep: reason=%s", exc)
-        return
-    query = "SELECT 1 FROM pieces WHERE id = ?"
-    for piece_id, path in pieces:
-        try:
-            if connection.execute(query, (piece_id,)).fetchone() is None:
-                with suppress(FileNotFoundError):
-                    core.files.unlink(path)
-        except (OSError, AisError) as exc:
-            log.warning("unfinished piece left for the sweep: id=%016x reason=%s", piece_id, exc)
-        else:
-            core.sessions.settle(piece_id)
-
-
 def write_small(
     core: Core, key: str, cname: str, data: bytes | bytearray | memoryview, *, sync: bool
 ) -> SinglePiece:
@@ -108,11 +76,11 @@ def write_small(
     """
     files = core.files
     content = SinglePiece(core, core.mountpaths.choose(key), len(data))
-    directory = content.path.rpartition("/")[0]
     try:
         try:
             fd = files.create(content.path)
         except FileNotFoundError:
+            directory = content.path.rpartition("/")[0]
             make_directory(core, content.pieces[0].mountpath_id, directory)
             fd = files.create(content.path)
         try:
@@ -122,7 +90,7 @@ def write_small(
         finally:
             files.close(fd)
         if sync:
-            files.fsync_dir(directory)
+            files.fsync_dir(content.path.rpartition("/")[0])
     except OSError as exc:
         content.abort()
         raise storage_error(exc, cname) from exc
@@ -137,10 +105,13 @@ class ContentWriter:
 
     Args of the constructor: `key` is the object's unique name (placement), `cname` names it in errors, `kinds` are
     the checksum types to compute over the whole, `piece_size_max` is where a piece ends and the next begins; with
-    `piece_checksum` each piece gets a checksum of that type of its own; with `sync`, pieces and their directories are
+    `hash_pieces` each piece gets a checksum of its own; with `sync`, pieces and their directories are
     on disk when `finish` returns; `position` is that of the first piece among the object's, for placement; content of
     several pieces that turns out to be shorter than `whole_below` becomes one; `checkpoints` take note of pieces while
     others are still to come.
+
+    Hashing. What is quick runs where the block is written. What is slow runs beside it: of blocks that are lent in
+    lanes that copy them, of others in a thread that is done before the next ones come.
     """
 
     def __init__(
@@ -151,7 +122,7 @@ class ContentWriter:
         kinds: Iterable[ChecksumType] = (),
         *,
         piece_size_max: int,
-        piece_checksum: ChecksumType = ChecksumType.NONE,
+        hash_pieces: bool = False,
         sync: bool = False,
         position: int = 0,
         whole_below: int = 0,
@@ -165,10 +136,13 @@ class ContentWriter:
         self._key = key
         self._cname = cname
         self.hasher = MultiHasher(kinds)
-        self._piece_hasher: PieceHasher | None = None
-        if piece_checksum is not ChecksumType.NONE:
-            self._piece_hasher = PieceHasher(piece_checksum, piece_size_max)
+        self._piece_hasher = PieceHasher(piece_size_max) if hash_pieces else None
         self._hashes = self.hasher.has_work or self._piece_hasher is not None
+        self._is_slow = self.hasher.has_slow
+        self._watches: list[Update] = []
+        self._slow_watches: list[Update] = []
+        self._lanes: Lanes | None = None
+        self._lanes_from = LANES_FROM
         self._sealed = 0
         self._syncs = BackgroundSync(core.files)
         self._background: BackgroundHasher | None = None
@@ -190,6 +164,10 @@ class ContentWriter:
         if not data:
             return
         is_lent = not isinstance(data, bytes)
+        if self._lanes is not None or (is_lent and (self._is_slow or self._slow_watches)):
+            self._write_lent(data)
+            self._note_pieces()
+            return
         is_beside = not is_lent or len(data) >= BACKGROUND_BLOCK_MIN
         if (
             is_beside
@@ -210,10 +188,48 @@ class ContentWriter:
             self._gathered.append(bytes(data))
             if len(self._gathered) == GATHERED_MAX:
                 self._write_gathered()
-        if self._checkpoints is not None and self._checkpoints.is_due(len(self.pieces)):
-            self._wait_for_syncs()
-            self._seal()
-            self._checkpoints.record(self.pieces)
+        self._note_pieces()
+
+    def watch(self, update: Update, *, is_slow: bool) -> None:
+        """Feed the content to `update` as well; for all of it, before the first block."""
+        (self._slow_watches if is_slow else self._watches).append(update)
+        self._hashes = True
+
+    @property
+    def is_behind(self) -> bool:
+        """True when the next `write` may have to wait for hashing; `catch_up` does so where that hurts nobody."""
+        return self._lanes is not None and self._lanes.is_behind
+
+    def catch_up(self) -> None:
+        """Until hashing is not far behind."""
+        if self._lanes is not None:
+            self._lanes.catch_up()
+
+    def drain(self) -> None:
+        """Until everything written has been hashed; safe to repeat, and to write more after."""
+        self._write_gathered()
+        if self._lanes is not None:
+            self._lanes.drain()
+
+    def hashed_ahead(self, readinto: Callable[[memoryview], int], size: int) -> ReadAhead:
+        """All that `readinto` gives, about `size` bytes, hashed; each block is for `write_hashed`."""
+
+        def fill(block: memoryview) -> int:
+            count = readinto(block)
+            self._hash(block[:count])
+            return count
+
+        return ReadAhead(self._core.buffers, fill, size)
+
+    def write_hashed(self, data: memoryview) -> None:
+        """Append one block of `hashed_ahead`.
+
+        Raises:
+            CapacityExceededError: no space, or more than `CHUNK_COUNT_MAX` pieces.
+            StorageError: the disk refused.
+        """
+        self.size += len(data)
+        self._write_pieces(data)
 
     def copy_from(self, source_fd: int, count: int) -> None:
         """Append `count` bytes from the start of a file without hashing them: for content whose checksum is known.
@@ -231,7 +247,7 @@ class ContentWriter:
 
     def finish(self) -> None:
         """Close the last piece; there is one even when nothing was written."""
-        self._write_gathered()
+        self.drain()
         if self._current is None:
             self._begin()
         self._end()
@@ -273,6 +289,56 @@ class ContentWriter:
         self.hasher.update(data)
         if self._piece_hasher is not None:
             self._piece_hasher.update(data)
+        for update in (*self._watches, *self._slow_watches):
+            update(data)
+
+    def _write_lent(self, data: bytes | bytearray | memoryview) -> None:
+        """Append a block that may be gone when this returns, with slow hashes of it to compute."""
+        if self._lanes is None and self.size + len(data) >= self._lanes_from:
+            self._open_lanes()
+        self.size += len(data)
+        if self._lanes is None:
+            self._write_gathered()
+            self._hash(data)
+        else:
+            self._lanes.update(data)
+            self._hash_fast(data)
+        self._write_pieces(data)
+
+    def _open_lanes(self) -> None:
+        self._write_gathered()
+        lanes: list[Update] = []
+        if self._is_slow:
+            lanes.append(self._hash_slow)
+        if self._slow_watches:
+            lanes.append(self._feed_watches)
+        self._lanes = Lanes.start(lanes)
+        if self._lanes is None:
+            # All threads are busy: ask again a little later.
+            self._lanes_from = self.size + LANES_FROM
+
+    def _hash_fast(self, data: bytes | bytearray | memoryview) -> None:
+        """What is not left to the lanes."""
+        self.hasher.update_fast(data)
+        if self._piece_hasher is not None:
+            self._piece_hasher.update(data)
+        for update in self._watches:
+            update(data)
+
+    def _hash_slow(self, data: bytes | bytearray | memoryview) -> None:
+        """One lane: what the store wants to know."""
+        self.hasher.update_slow(data)
+
+    def _feed_watches(self, data: bytes | bytearray | memoryview) -> None:
+        """The other lane: what somebody else wants to know."""
+        for update in self._slow_watches:
+            update(data)
+
+    def _note_pieces(self) -> None:
+        if self._checkpoints is not None and self._checkpoints.is_due(len(self.pieces)):
+            self._wait_for_syncs()
+            self._seal()
+            self._checkpoints.record(self.pieces)
 
     def _seal(self) -> None:
         """Give finished pieces their checksums."""
@@ -400,6 +466,9 @@ class ContentWriter:
         if self._background is not None:
             self._background.close()
             self._background = None
+        if self._lanes is not None:
+            self._lanes.close()
+            self._lanes = None
 
 
 def writer_for(
@@ -408,7 +477,7 @@ def writer_for(
     name: str,
     kinds: set[ChecksumType],
     *,
-    piece_checksum: ChecksumType = ChecksumType.NONE,
+    hash_pieces: bool = False,
     size: int | None = None,
     sync: bool = False,
     checkpoints: Checkpoints | None = None,
@@ -420,7 +489,7 @@ def writer_for(
         bucket: where.
         name: object name.
         kinds: checksum types to compute over the whole.
-        piece_checksum: type of the checksum of the object, which its chunks get too.
+        hash_pieces: chunks get checksums of their own.
         size: bytes that are to come; None when unknown. Then what is long enough is chunked all the same.
         sync: on disk when it is finished.
         checkpoints: to take note of chunks; not used for content that gets none.
@@ -433,20 +502,8 @@ def writer_for(
         bucket.bucket.object_cname(name),
         kinds,
         piece_size_max=chunk_size_for(chunks, size),
-        piece_checksum=piece_checksum if is_chunked else ChecksumType.NONE,
+        hash_pieces=hash_pieces and is_chunked,
         sync=sync,
         whole_below=chunks.objsize_limit if size is None else 0,
         checkpoints=checkpoints if is_chunked else None,
     )
-
-
-def make_directory(core: Core, mountpath_id: int, path: str) -> None:
-    """Make a directory of pieces, for good: it is made once in the life of a mountpath, whatever is durable."""
-    try:
-        core.files.mkdir(path)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        core.mountpaths.check_label(mountpath_id)
-        raise
-    core.files.fsync_dir(path.rpartition("/")[0])

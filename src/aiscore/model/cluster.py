@@ -42,6 +42,7 @@ class NodeInfo:
         memory_used: bytes of the process.
         memory_available: bytes that the machine has left.
         load: average over 1, 5 and 15 minutes.
+        pressure: grades of its machine, by dimension (`memory` -> `low`); none of AIStore's nodes.
         disk_used: bytes of all its disks, a disk that several mountpaths share counted once.
         disk_total: likewise.
         mountpaths: of a target.
@@ -64,6 +65,7 @@ class NodeInfo:
     memory_used: int = 0
     memory_available: int = 0
     load: tuple[float, float, float] | None = None
+    pressure: Mapping[str, str] = field(default_factory=dict)
     disk_used: int = 0
     disk_total: int = 0
     mountpaths: tuple[MountpathInfo, ...] = ()

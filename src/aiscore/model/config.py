@@ -115,12 +115,6 @@ class ClusterConfig(Section):
     def check_rules(self, path: str) -> None:
         """Rules between sections."""
         check_features(self.features)
-        if self.mirror.enabled and self.chunks.is_auto:
-            raise InvalidArgumentError(
-                "mirror.enabled and chunks.objsize_limit > 0 cannot be combined: no bucket could "
-                "inherit both",
-                hint="set mirror.enabled=false or chunks.objsize_limit=0",
-            )
         slowest_ns = self.timeout.max_keepalive_ns
         for name in ("proxy", "target"):
             interval_ns = getattr(self.keepalivetracker, name).interval_ns

@@ -7,6 +7,7 @@ bytes, durations nanoseconds. A zero that AIStore replaces with a default is rep
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.fields import duration, flag, integer, size, text
 from aiscore.model.fieldspec import refused
+from aiscore.model.load import parse_load
 from aiscore.model.policies import BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, BATCH_SIZE_MIN
 from aiscore.model.sections import Section, section, settings
 from aiscore.model.units import (
@@ -370,9 +371,18 @@ class GetBatchConfig(Section):
 
 @settings
 class StoreConfig(Section):
-    """Ours: `durable` syncs every commit, in every bucket, before it is answered."""
+    """Ours.
+
+    `durable` syncs every commit, in every bucket, before it is answered. `load` is `auto`, `off` (nothing is slowed
+    down or refused), or grades in place of measured ones: one for all, or `memory:high,disk:critical`.
+    """
 
     durable: bool = flag(False)
+    load: str = text("auto")
+
+    def check_rules(self, path: str) -> None:
+        """The grades exist."""
+        parse_load(self.load)
 
 
 def _at_least(path: str, name: str, value_ns: int, limit_ns: int, what: str) -> None:

@@ -102,6 +102,7 @@ class PartInfo:
         checksum: of the part, of the type that the bucket had when the upload began; None for `none`.
         etag: without quotes; its MD5 in an upload with `md5`, else an id of this content of the part.
         mtime_ns: when it was stored, ns since the epoch.
+        note: what the front end that stored it wants to know of it again; only the embedded store tells.
     """
 
     number: int
@@ -109,6 +110,7 @@ class PartInfo:
     checksum: Checksum | None = None
     etag: str = ""
     mtime_ns: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Values that describe objects and buckets, and the options of each operation on them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import NamedTuple
@@ -63,6 +63,8 @@ class ObjectProps:
         mtime_ns: when the content was committed, ns since the epoch.
         custom: custom metadata.
         location: where the first piece lies, as `t[NODE]:mp[PATH]`.
+        copies: places where every byte of the content lies; 1 when it is not mirrored.
+        mirror_paths: mountpaths of all copies of the first piece, if there are several; told by HEAD only.
         chunk_count: pieces the content lies in; 1 for a monolithic object.
         chunk_size_max: bytes of the largest piece.
         etag: strong validator without quotes; changes whenever the content does.
@@ -77,6 +79,7 @@ class ObjectProps:
     custom: Mapping[str, str] = field(default_factory=dict)
     location: str = ""
     copies: int = 1
+    mirror_paths: tuple[str, ...] = ()
     chunk_count: int = 1
     chunk_size_max: int = 0
     etag: str = ""
@@ -117,6 +120,8 @@ class GetOptions:
         archmode: how `archregx` matches; needed with it.
         archmime: archive format when name and magic do not tell.
         verify_checksum: compare the content with its stored checksum before the first byte is delivered.
+        latest: of a remote bucket, ask the backend whether there is a newer version first.
+        etl_name: transformation that the store applies to the content; "" none.
     """
 
     byte_range: ByteRange | None = None
@@ -125,6 +130,8 @@ class GetOptions:
     archmode: ArchiveMode | None = None
     archmime: ArchiveFormat | None = None
     verify_checksum: bool = False
+    latest: bool = False
+    etl_name: str = ""
 
     def __post_init__(self) -> None:
         if self.archpath is not None and self.archregx is not None:
@@ -193,11 +200,14 @@ class CopyTerms:
         custom: metadata of the copy; None takes that of the source. What tells of the content goes along either way.
         precondition: of the target, checked at commit.
         check: sees the properties of what was opened to be copied, and may refuse it by raising.
+        derive: sees them and the content, of which it may read as much as it needs, and gives custom metadata that the
+            copy has besides.
     """
 
     custom: Mapping[str, str] | None = None
     precondition: Precondition | None = None
     check: Callable[[ObjectProps], None] | None = None
+    derive: Callable[[ObjectProps, Iterable[bytes]], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +309,7 @@ class ListOptions:
         props: properties to fill; names and flags always are.
         archive: list the members of shards after each shard.
         directories: with a delimiter, include directory entries.
+        cached: of a remote bucket, only what the store holds.
     """
 
     prefix: str = ""
@@ -309,6 +320,7 @@ class ListOptions:
     props: frozenset[ListProp] = frozenset({ListProp.NAME, ListProp.SIZE})
     archive: bool = False
     directories: bool = True
+    cached: bool = False
 
     def __post_init__(self) -> None:
         check_prefix(self.prefix)

@@ -150,12 +150,6 @@ class BucketProps(Section):
             raise InvalidArgumentError(
                 f'invalid provider "{self.provider}": only ais:// buckets can have a backend bucket'
             )
-        if self.mirror.enabled and self.chunks.is_auto:
-            raise InvalidArgumentError(
-                "mirror.enabled and chunks.objsize_limit > 0 cannot be combined: chunks are not "
-                "mirrored",
-                hint="set mirror.enabled=false or chunks.objsize_limit=0",
-            )
         check_features(self.features)
         if foreign := self.features & ~BUCKET_FEATURES:
             raise InvalidArgumentError(

@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     CHECKSUM = "checksum mismatch"
     UNREADABLE = "unreadable"
     ORPHAN = "orphan piece"
+    COPIES = "missing copies"
     INDEX = "index"
 
 

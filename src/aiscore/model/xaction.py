@@ -14,7 +14,6 @@ from aiscore.model.bucket import BucketRef
 
 __all__ = [
     "IDLE_AFTER_S",
-    "IDLE_END_S",
     "KINDS",
     "KindInfo",
     "XactionFilter",
@@ -26,8 +25,6 @@ __all__ = [
 
 IDLE_AFTER_S = 4.0
 """An on-demand job without work for this long is idle; upstream's lower bound."""
-IDLE_END_S = 60.0
-"""An on-demand job without work for this long ends; upstream's default."""
 ID_LENGTH_MIN, ID_LENGTH_MAX = 9, 32
 
 
@@ -87,23 +84,37 @@ class XactionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KindInfo:
-    """Properties of a kind: name for people, whether `start` may begin it, and whether it waits idle for more work."""
+    """Properties of a kind.
+
+    Attributes:
+        display: name for people.
+        is_startable: `start` may begin it.
+        is_on_demand: it waits idle for more work.
+        is_brief: it is forgotten soon after its end.
+        is_metadata_only: it moves no content, and is slowed down only when the load is critical.
+        yields_to_resilver: it is refused while pieces are being moved between disks. What only reads, or renames a
+            bucket (a row of the index here), disturbs nobody and is let in, other than upstream has it.
+        idle_end_s: without work for so long an on-demand one ends; upstream's numbers.
+    """
 
     display: str
     is_startable: bool = False
     is_on_demand: bool = False
     is_brief: bool = False
+    is_metadata_only: bool = False
+    yields_to_resilver: bool = False
+    idle_end_s: float = 60.0
 
 
 KINDS: Mapping[XactionKind, KindInfo] = MappingProxyType(
     {
         XactionKind.ARCHIVE: KindInfo("archive"),
         XactionKind.BLOB_DOWNLOAD: KindInfo("blob-download", is_startable=True),
-        XactionKind.CLEANUP: KindInfo("cleanup", is_startable=True),
-        XactionKind.COPY_BUCKET: KindInfo("copy-bucket"),
+        XactionKind.CLEANUP: KindInfo("cleanup", is_startable=True, is_metadata_only=True),
+        XactionKind.COPY_BUCKET: KindInfo("copy-bucket", yields_to_resilver=True),
         XactionKind.COPY_OBJECTS: KindInfo("copy-objects"),
         XactionKind.CREATE_INVENTORY: KindInfo("create-inventory"),
-        XactionKind.DELETE_OBJECTS: KindInfo("delete-objects"),
+        XactionKind.DELETE_OBJECTS: KindInfo("delete-objects", is_metadata_only=True),
         XactionKind.DOWNLOAD: KindInfo("download"),
         XactionKind.DSORT: KindInfo("dsort"),
         XactionKind.EC_ENCODE: KindInfo("ec-bucket", is_startable=True),
@@ -114,23 +125,25 @@ KINDS: Mapping[XactionKind, KindInfo] = MappingProxyType(
         XactionKind.ETL_BUCKET: KindInfo("etl-bucket"),
         XactionKind.ETL_INLINE: KindInfo("etl-inline"),
         XactionKind.ETL_OBJECTS: KindInfo("etl-objects"),
-        XactionKind.EVICT_BUCKET: KindInfo("evict-remote-bucket"),
-        XactionKind.EVICT_OBJECTS: KindInfo("evict-objects"),
+        XactionKind.EVICT_BUCKET: KindInfo("evict-remote-bucket", is_metadata_only=True),
+        XactionKind.EVICT_OBJECTS: KindInfo("evict-objects", is_metadata_only=True),
         XactionKind.GET_BATCH: KindInfo("get-batch", is_on_demand=True),
-        XactionKind.LIST: KindInfo("list", is_on_demand=True, is_brief=True),
-        XactionKind.LRU: KindInfo("lru-eviction", is_startable=True),
+        XactionKind.LIST: KindInfo(
+            "list", is_on_demand=True, is_brief=True, is_metadata_only=True, idle_end_s=20.0
+        ),
+        XactionKind.LRU: KindInfo("lru-eviction", is_startable=True, is_metadata_only=True),
         XactionKind.MIRROR: KindInfo("mirror", is_startable=True),
         XactionKind.PREFETCH_OBJECTS: KindInfo("prefetch-objects", is_startable=True),
         XactionKind.PROMOTE: KindInfo("promote-files"),
         XactionKind.PUT_COPIES: KindInfo("put-copies"),
         XactionKind.REBALANCE: KindInfo("rebalance", is_startable=True),
-        XactionKind.RECHUNK: KindInfo("rechunk", is_startable=True),
-        XactionKind.RENAME_BUCKET: KindInfo("rename-bucket"),
+        XactionKind.RECHUNK: KindInfo("rechunk", is_startable=True, yields_to_resilver=True),
+        XactionKind.RENAME_BUCKET: KindInfo("rename-bucket", is_metadata_only=True),
         XactionKind.RESILVER: KindInfo("resilver", is_startable=True),
         XactionKind.SHARD_INDEX: KindInfo("shard-index"),
         XactionKind.SHARD_SUMMARY: KindInfo("shard-summary"),
-        XactionKind.SUMMARY: KindInfo("summary"),
-        XactionKind.WARM_UP: KindInfo("warm-up-metadata", is_startable=True),
+        XactionKind.SUMMARY: KindInfo("summary", is_metadata_only=True),
+        XactionKind.WARM_UP: KindInfo("warm-up-metadata", is_startable=True, is_metadata_only=True),
     }
 )
 _BY_NAME = {kind.value: kind for kind in KINDS} | {

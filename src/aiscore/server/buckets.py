@@ -1,7 +1,6 @@
 """`/v1/buckets`: buckets, listings, summaries, and actions on many objects."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from secrets import token_hex
 from time import perf_counter_ns
 from typing import ClassVar
 
@@ -53,7 +52,6 @@ Handle = Callable[[Request, str, ActMsg], Answer]
 _NOT_BUILT = {
     Action.ETL_BUCKET: "transform",
     Action.ETL_OBJECTS: "transform",
-    Action.MAKE_N_COPIES: "mirror",
     Action.EC_ENCODE: "erasure-code",
     Action.CREATE_INVENTORY: "make an inventory of",
     Action.DESTROY_INVENTORY: "destroy the inventory of",
@@ -88,6 +86,7 @@ def register(router: Router, context: ServerContext) -> None:
                     Action.PREFETCH_OBJECTS: buckets.refuse_local,
                     Action.INDEX_SHARD: buckets.index_shards,
                     Action.RECHUNK: buckets.rechunk,
+                    Action.MAKE_N_COPIES: buckets.mirror,
                 }
             ),
             "PUT": buckets.acting({Action.ARCHIVE: buckets.archive}),
@@ -202,7 +201,9 @@ class _Buckets:
         except AisError:
             self._store.tally.add({"err.lst.n": 1})
             raise
-        uuid = wanted.uuid or token_hex(6)
+        uuid = self._store.record_use(
+            XactionKind.LIST, bucket, len(page.entries), 0, job_id=wanted.uuid, is_brief=True
+        )
         if accepts_msgpack:
             kind, body = MSGPACK_TYPE, encode_msgpack(page, wanted, uuid)
         else:
@@ -246,11 +247,17 @@ class _Buckets:
         bucket = bucket_of(name, request.query)
         changes = decode_changes(decode_json(bytes(message.value)))
 
-        def work() -> Response:
+        def work(announce: Callable[[str], None]) -> None:
+            self._store.set_bucket_props(bucket, changes.values, announce, force=changes.force)
+
+        if any(key.startswith("mirror.") for key in changes.values):
+            return run_job(work)  # copies are made
+
+        def change() -> Response:
             self._store.set_bucket_props(bucket, changes.values, force=changes.force)
             return Response()
 
-        return in_pool(self._context, work)
+        return in_pool(self._context, change)
 
     def reset_props(self, request: Request, name: str, message: ActMsg) -> Answer:
         """Back to the defaults."""
@@ -342,6 +349,20 @@ class _Buckets:
 
         return run_job(work)
 
+    def mirror(self, request: Request, name: str, message: ActMsg) -> Answer:
+        """Keep objects on several mountpaths."""
+        bucket = bucket_of(name, request.query)
+        copies = decode_json(bytes(message.value))
+        if isinstance(copies, str) and copies.isascii() and copies.isdigit():
+            copies = int(copies)
+        if not isinstance(copies, int) or isinstance(copies, bool):
+            raise InvalidArgumentError(f"invalid number of copies {copies!r:.100}")
+
+        def work(announce: Callable[[str], None]) -> None:
+            self._store.mirror_bucket(bucket, copies, announce)
+
+        return run_job(work)
+
     def index_shards(self, request: Request, name: str, message: ActMsg) -> Answer:
         """Read the headers of all shards."""
         bucket = bucket_of(name, request.query)
@@ -359,7 +380,9 @@ class _Buckets:
                 return Response()
             raise BucketNotFoundError(f'remote bucket "{bucket}" does not exist')
         self._store.head_bucket(bucket)
-        raise _NotRemoteBucketError(f"{message.action}: expecting remote bucket (have {bucket})")
+        # As AIStore words it, of objects as of buckets.
+        act = Action.EVICT_BUCKET if message.action == Action.EVICT_OBJECTS else message.action
+        raise _NotRemoteBucketError(f"{act}: expecting remote bucket (have {bucket})")
 
 
 def bucket_name(request: Request) -> str:

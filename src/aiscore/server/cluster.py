@@ -105,7 +105,10 @@ class _Cluster:
                 return Response()
         if message.action in _MEMBERSHIP:
             raise UnsupportedError(f"cannot {message.action} this node - operation not supported")
-        raise InvalidArgumentError(f'invalid action "{message.action[:100]}"')
+        raise InvalidArgumentError(
+            f'invalid action "{message.action[:100]}"',
+            hint=f"expected one of: {', '.join(sorted(_ACTIONS))}",
+        )
 
     # jobs
 
@@ -241,6 +244,15 @@ _IDLING = frozenset(
     }
 )
 """Jobs that AIStore keeps for more work when theirs is done, and ends later; here they have ended by then."""
+_ACTIONS = (
+    Action.START,
+    Action.STOP,
+    Action.SET_CONFIG,
+    Action.RESET_CONFIG,
+    Action.RESET_STATS,
+    Action.ROTATE_LOGS,
+    Action.CLEAR_LCACHE,
+)
 _MEMBERSHIP = frozenset(
     {
         Action.START_MAINTENANCE,

@@ -5,7 +5,7 @@ writes to it; a reader adds the rows up. A worker that is started again goes on 
 """
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiscore.model.counters import Counters
 
@@ -30,6 +30,7 @@ NAMES: tuple[str, ...] = (
     "get.size",
     "put.size",
     "append.size",
+    "job.throttle.ns",
     *_BATCH,
 )
 """What is shared; a counter of another name is told by the worker that has it."""
@@ -77,6 +78,17 @@ class Row(Counters):
                     words[index] = (words[index] + amount) & _MASK
         if unknown:
             super().add(unknown)
+
+    def adder(self, *names: str) -> Callable[..., None]:
+        """See `Counters.adder`."""
+        words, indexes = self._words, [_INDEX[name] for name in names]
+
+        def add(*amounts: int) -> None:
+            with self._lock:
+                for index, amount in zip(indexes, amounts, strict=True):
+                    words[index] = (words[index] + amount) & _MASK
+
+        return add
 
     def totals(self) -> dict[str, int]:
         """See `Counters.totals`: the sums of all workers."""

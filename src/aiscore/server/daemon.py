@@ -241,6 +241,8 @@ def _kind(name: str) -> str:
         return "gauge"
     if name == "up.ns.time":
         return "special"
+    if name.endswith((".throttle.ns", ".rxwait.ns")):
+        return "total"
     if name.endswith(".n"):
         return "counter"
     if name.endswith(".size"):

@@ -1,11 +1,13 @@
 """From an exception to an answer: AIStore's error JSON, in a header where there can be no body."""
 
-from aiscore.errors import AisError, RangeNotSatisfiableError
+from math import ceil
+
+from aiscore.errors import AisError, RangeNotSatisfiableError, ThrottledError
 from aiscore.server.http import Request, Response
 from aiscore.wire.errors import encode_error
 from aiscore.wire.names import H
 
-__all__ = ["error_response"]
+__all__ = ["error_response", "retry_headers"]
 
 _S3_ROOT = "/s3/"
 _NAME_LENGTH_MAX = 1024
@@ -45,9 +47,17 @@ def error_response(exc: BaseException, request: Request, node: str = "") -> Resp
     ]
     if isinstance(error, RangeNotSatisfiableError) and error.size is not None:
         headers.append((H.CONTENT_RANGE, f"bytes */{error.size}"))
+    headers += retry_headers(error)
     if request.method == "HEAD":
         return Response(status, [*headers, (H.ERROR, body.decode().rstrip("\n"))])
     return Response(status, headers, body)
+
+
+def retry_headers(exc: BaseException) -> list[tuple[str, str]]:
+    """`Retry-After`, in whole seconds, when the client is asked to slow down."""
+    if not isinstance(exc, ThrottledError):
+        return []
+    return [(H.RETRY_AFTER, str(max(ceil(exc.retry_after_s), 1)))]
 
 
 def _path_of(request: Request) -> str:

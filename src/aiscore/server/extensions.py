@@ -14,20 +14,31 @@ from aiscore.model.objects import ArchivePutMode
 from aiscore.model.stream import Body
 from aiscore.server.buckets import json_response
 from aiscore.server.http import Outcome, Request, Response, ServerContext
-from aiscore.server.message import in_pool
+from aiscore.server.message import in_pool, read_message
 from aiscore.server.objectpath import bucket_and_rest
 from aiscore.server.objects_put import Member, SpoolSink
 from aiscore.server.router import Router
+from aiscore.server.shardwrites import put_members
 from aiscore.wire.cluster import encode_mountpaths, encode_report
-from aiscore.wire.messages import encode_summary
+from aiscore.wire.jobs import filter_of
 from aiscore.wire.names import Path, Q
 from aiscore.wire.objects import archive_format_of, props_headers
+from aiscore.wire.summaries import encode_summary
 from aiscore.wire.uploads import encode_parts, encode_rechunk_result, encode_uploads
 from aiscore.wire.values import query_int
 
 __all__ = ["EXTENSIONS", "register"]
 
-EXTENSIONS = ("counters", "members", "mountpaths", "rechunk", "summary", "uploads", "validate")
+EXTENSIONS = (
+    "counters",
+    "members",
+    "mountpaths",
+    "rechunk",
+    "summary",
+    "uploads",
+    "validate",
+    "xactions",
+)
 
 
 def register(router: Router, context: ServerContext) -> None:
@@ -72,8 +83,10 @@ class _Extensions:
         raise _unknown(request)
 
     def post(self, request: Request) -> Outcome:
-        """Scrub everything, or one bucket, or a prefix of it."""
+        """Scrub everything, or one bucket, or a prefix of it; forget jobs that have ended."""
         path = _trimmed(request)
+        if path == Path.XACTIONS:
+            return read_message(request, self._context, self._forget)
         bucket: BucketRef | None = None
         if path.startswith(f"{Path.VALIDATE}/"):
             bucket, _ = bucket_and_rest(request, f"{Path.VALIDATE}/")
@@ -81,6 +94,10 @@ class _Extensions:
             raise _unknown(request)
         prefix = request.query.get(Q.PREFIX, "")
         return self._later(lambda: encode_report(self._store.validate(bucket, prefix)))
+
+    def _forget(self, body: bytes) -> Awaitable[Response]:
+        wanted = filter_of(body)
+        return self._later(lambda: self._store.forget_xactions(wanted))
 
     def put(self, request: Request) -> Outcome:
         """Write the members of a TAR into a shard, all of them or none."""
@@ -92,8 +109,10 @@ class _Extensions:
         self._store.head_bucket(bucket)
 
         def use(body: Body, size: int) -> Response:
-            members = _members(body, bucket.object_cname(shard))
-            props = self._store.put_members(bucket, shard, members, mode, archmime)
+            def members() -> Iterator[Member]:
+                return _members(body, bucket.object_cname(shard))
+
+            props = put_members(self._context, bucket, shard, body, members, mode, archmime)
             return Response(200, props_headers(props, with_size=True))
 
         return SpoolSink(self._store.open_spool(bucket.object_cname(shard)), use, self._context)

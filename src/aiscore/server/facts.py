@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,10 @@ import psutil
 
 from aiscore.model.storage import MountpathInfo
 from aiscore.server.http import ServerContext
-from aiscore.wire.cluster import HEALTHY, Cdf, DiskStats, FileSystem, Tcdf
+from aiscore.wire.cluster import Cdf, DiskStats, FileSystem, Tcdf
+from aiscore.wire.nodes import state_flags
 
-__all__ = ["capacity", "disk_stats", "log_lines", "sysinfo", "tracker"]
+__all__ = ["capacity", "disk_stats", "flags_of", "log_lines", "sysinfo", "tracker"]
 
 
 def sysinfo(context: ServerContext, *, is_target: bool) -> dict[str, object]:
@@ -30,7 +32,8 @@ def sysinfo(context: ServerContext, *, is_target: bool) -> dict[str, object]:
         "load_avg": {"One": one, "Five": five, "Fifteen": fifteen},
     }
     if is_target:
-        used, total = _disk_totals(context.node.store.mountpaths())
+        found = context.node.store.mountpaths()
+        used, total = _disk_totals(found, {m.path: _space(m) for m in found})
         facts |= {
             "fs_used": str(used),
             "fs_capacity": str(total),
@@ -42,8 +45,10 @@ def sysinfo(context: ServerContext, *, is_target: bool) -> dict[str, object]:
 def capacity(context: ServerContext) -> Tcdf:
     """Use of each mountpath and of all; a disk that several share is counted once."""
     found = context.node.store.mountpaths()
-    used, total = _disk_totals(found)
-    by_path = {m.path: _of_mountpath(m) for m in found}
+    # Asked once: sums and parts must agree while others write.
+    spaces = {m.path: _space(m) for m in found}
+    used, total = _disk_totals(found, spaces)
+    by_path = {m.path: _of_mountpath(m, spaces[m.path]) for m in found}
     shares = [one.pct_used for one in by_path.values() if one.avail != "0" or one.used != "0"]
     return Tcdf(
         mountpaths=by_path,
@@ -71,12 +76,21 @@ def disk_stats(context: ServerContext) -> dict[str, DiskStats]:
     return result
 
 
-def tracker(context: ServerContext) -> dict[str, int]:
+def tracker(context: ServerContext, *, is_target: bool = True) -> dict[str, int]:
     """Counters by AIStore's internal names."""
     values = dict(context.node.store.counters())
     values["up.ns.time"] = time.time_ns() - context.state.started_ns
-    values.setdefault("state.flags", HEALTHY)
+    values["state.flags"] = flags_of(context, is_target=is_target)
     return dict(sorted(values.items()))
+
+
+def flags_of(context: ServerContext, *, is_target: bool) -> int:
+    """The state flags of a role: it works, and what it is short of."""
+    store = context.node.store
+    load = store.load()
+    if not is_target:
+        return state_flags(load)
+    return state_flags(load, store.fullest_pct(), store.config().space)
 
 
 def log_lines(context: ServerContext) -> str:
@@ -121,9 +135,9 @@ def _rates(previous: _Sample | None, current: _Sample) -> DiskStats:
     )
 
 
-def _of_mountpath(mountpath: MountpathInfo) -> Cdf:
+def _of_mountpath(mountpath: MountpathInfo, space: tuple[int, int]) -> Cdf:
     file_system = _file_system(mountpath.path)
-    used, total = _space(mountpath)
+    used, total = space
     return Cdf(
         used=str(used),
         avail=str(total - used),
@@ -133,14 +147,16 @@ def _of_mountpath(mountpath: MountpathInfo) -> Cdf:
     )
 
 
-def _disk_totals(mountpaths: list[MountpathInfo]) -> tuple[int, int]:
+def _disk_totals(
+    mountpaths: list[MountpathInfo], spaces: Mapping[str, tuple[int, int]]
+) -> tuple[int, int]:
     by_device: dict[object, tuple[int, int]] = {}
     for mountpath in mountpaths:
         try:
             device: object = os.stat(mountpath.path).st_dev
         except OSError:
             continue
-        by_device[device] = _space(mountpath)
+        by_device[device] = spaces[mountpath.path]
     return sum(u for u, _ in by_device.values()), sum(t for _, t in by_device.values())
 
 

@@ -50,6 +50,8 @@ def fault_response(
         ("Content-Type", "application/json; charset=utf-8"),
         ("X-Content-Type-Options", "nosniff"),
     ]
+    if status == 503:  # there are too many; some will have gone
+        headers.append(("Retry-After", "1"))
     if method == "HEAD":
         return Response(status, [*headers, ("Hdr-Error", text)])
     return Response(status, headers, f"{text}\n".encode())

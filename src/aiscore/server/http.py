@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from aiscore.node import Node
@@ -31,6 +32,9 @@ __all__ = [
     "ServerContext",
     "ServerState",
 ]
+
+SHARD_LOCK_COUNT = 64
+"""Shards that fall to the same lock wait for each other: few do, when there are many more than threads."""
 
 
 class Request(Protocol):
@@ -129,6 +133,7 @@ class Response:
         body: bytes at hand, or a source.
         content_length: for an answer to HEAD: the length of the body that GET would have.
         raw_headers: header lines encoded beforehand, each with its CR LF; sent before `headers`.
+        repeat: gives the body again if the very same request would be answered in the very same way now, else None.
     """
 
     status: int = 200
@@ -136,6 +141,7 @@ class Response:
     body: "bytes | memoryview | BlockSource" = b""
     content_length: int | None = None
     raw_headers: bytes = b""
+    repeat: Callable[[], bytes | None] | None = None
 
 
 class BodySink(Protocol):
@@ -187,9 +193,13 @@ class ServerContext:
         settings: `port` is the taken one, also when 0 was asked for.
         pool: for what may block.
         state: what changes while the server runs.
+        shard_locks: rank 1 of 1, held by a thread of the pool while it writes into a shard that falls to the lock.
     """
 
     node: Node
     settings: "ServerSettings"
     pool: Executor
     state: ServerState = field(default_factory=ServerState)
+    shard_locks: tuple[Lock, ...] = field(
+        default_factory=lambda: tuple(Lock() for _ in range(SHARD_LOCK_COUNT))
+    )

@@ -14,18 +14,20 @@ from aiscore.errors import AisError, ThrottledError
 from aiscore.server.http import Response, ServerContext
 from aiscore.wire.names import H
 
-__all__ = ["JOB_THREADS_MAX", "Work", "run_job", "stop_jobs", "text_response"]
+__all__ = ["JOB_THREADS_MAX", "STOP_WAIT_S", "Work", "run_job", "stop_jobs", "text_response"]
 
 log = logging.getLogger(__name__)
 
 JOB_THREADS_MAX = 64
 """Jobs of one worker at a time; each has a thread."""
-_STOP_WAIT_S = 10.0
+STOP_WAIT_S = 10.0
+"""For jobs to come to an end when the server stops: each is asked between two objects, and while it copies one."""
+_STOP_POLL_S = 0.1
 
 Work = Callable[[Callable[[str], None]], object]
 """The operation, called with what to tell the job's id."""
 
-_threads: set[threading.Thread] = set()
+_threads: dict[threading.Thread, asyncio.AbstractEventLoop] = {}
 _lock = threading.Lock()
 
 
@@ -70,7 +72,7 @@ def run_job(work: Work) -> Awaitable[Response]:
             tell(exc)
         finally:
             with _lock:
-                _threads.discard(threading.current_thread())
+                _threads.pop(threading.current_thread(), None)
 
     with _lock:
         if len(_threads) >= JOB_THREADS_MAX:
@@ -78,18 +80,31 @@ def run_job(work: Work) -> Awaitable[Response]:
                 f"{JOB_THREADS_MAX} jobs are running, no more are taken", hint="try again later"
             )
         thread = threading.Thread(target=run, name="job", daemon=True)
-        _threads.add(thread)
+        _threads[thread] = loop
     thread.start()
     return answer
 
 
-def stop_jobs(context: ServerContext, *, timeout_s: float = _STOP_WAIT_S) -> None:
-    """Ask the jobs of this process to stop, and wait for them; call it before the store is closed."""
-    with _lock:
-        threads = list(_threads)
-    if not threads:
-        return
-    context.node.store.stop_own_xactions()
+def stop_jobs(
+    context: ServerContext, loop: asyncio.AbstractEventLoop, *, timeout_s: float = STOP_WAIT_S
+) -> bool:
+    """Have the jobs that began on `loop` stop, and wait for them: before the store is closed, after the last request.
+
+    Returns:
+        False when one is still at work.
+    """
     deadline = time.monotonic() + timeout_s
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    while True:
+        with _lock:
+            running = [thread for thread, its_loop in _threads.items() if its_loop is loop]
+        if not running:
+            return True
+        try:
+            # Again and again: one that has just begun may not stand in the table yet.
+            context.node.store.stop_own_xactions()
+        except AisError as exc:
+            log.warning("jobs not asked to stop: reason=%s", exc)
+        running[0].join(_STOP_POLL_S)
+        if time.monotonic() > deadline:
+            log.warning("jobs did not stop in time: they are given up: count=%d", len(running))
+            return False

@@ -9,12 +9,14 @@ from email.utils import formatdate
 from typing import Any, TypeVar
 
 from aiscore.errors import AisError
+from aiscore.model.load import Grade
 from aiscore.server.accesslog import AccessLog
 from aiscore.server.faults import fault_response
 from aiscore.server.head import HeadParser, HttpRequest
 from aiscore.server.http import Outcome, Request, Response, ServerContext
 from aiscore.server.meter import Meter
 from aiscore.server.protocol import HEAD_BUFFER_SIZE, Connection
+from aiscore.server.repeats import Repeats
 from aiscore.server.router import Router
 
 __all__ = ["Listener"]
@@ -54,7 +56,9 @@ class Listener:
         self.is_tls = is_tls
         self.access_log = access_log
         self.meter = Meter(context.node.store.tally)
+        self._load = context.node.store.load
         self.parser = HeadParser(context.settings)
+        self.repeats = Repeats()
         self.receive_buffer = bytearray(RECEIVE_BUFFER_SIZE)
         self.receive_view = memoryview(self.receive_buffer)
         self.head_view = self.receive_view[:HEAD_BUFFER_SIZE]
@@ -71,10 +75,14 @@ class Listener:
         """The protocol of a new connection."""
         return Connection(self)
 
-    def admit(self, connection: Connection) -> bool:
-        """Take it among the watched ones; False when there are too many already."""
+    def admit(self, connection: Connection) -> str:
+        """Take it among the watched ones; why it is not served, if it is not."""
         self.connections.add(connection)
-        return len(self.connections) <= self.settings.connections_max
+        if len(self.connections) > self.settings.connections_max:
+            return "too many connections"
+        if self._load().files is Grade.CRITICAL:
+            return "too many open files"  # what is left of them is for the requests that are served
+        return ""
 
     def forget(self, connection: Connection) -> None:
         """It is closed."""
@@ -137,6 +145,7 @@ class Listener:
     async def drain(self, timeout_s: float) -> None:
         """Let requests in flight finish; cut what is left after `timeout_s`."""
         self.state.is_draining = True
+        self.repeats.stop()
         for connection in list(self.connections):
             connection.drain()
         self._look_if_quiet()

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 from aiscore.server.faults import MessageTooLargeError
 from aiscore.server.http import Outcome, Request, Response, ServerContext
 
-__all__ = ["MessageSink", "in_pool", "read_message"]
+if TYPE_CHECKING:
+    from aiscore.engine.objectwriter import ObjectWriter
+    from aiscore.engine.partwriter import PartWriter
+
+__all__ = ["MessageSink", "in_pool", "push", "read_message"]
 
 P = ParamSpec("P")
 Answer = Response | Awaitable[Response]
@@ -75,6 +79,16 @@ def in_pool(
     """
     loop = asyncio.get_running_loop()
     return loop.run_in_executor(context.pool, partial(work, *args, **kwargs))
+
+
+def push(
+    writer: "ObjectWriter | PartWriter", data: memoryview, context: ServerContext
+) -> Awaitable[None] | None:
+    """Write a block of a body to its file, into the page cache; what to wait for when hashing has fallen behind."""
+    writer.write(data)
+    if not writer.is_behind:
+        return None
+    return asyncio.get_running_loop().run_in_executor(context.pool, writer.catch_up)
 
 
 def _too_large(limit: int) -> MessageTooLargeError:

@@ -22,10 +22,16 @@ _OPERATIONS = {"GET": "get", "PUT": "put", "HEAD": "head", "DELETE": "del"}
 class Meter:
     """Counts for one worker."""
 
-    __slots__ = ("_add",)
+    __slots__ = ("_add", "_add_get", "_add_put")
 
     def __init__(self, counters: Counters) -> None:
         self._add = counters.add
+        self._add_get = counters.adder("get.n", "get.ns.total", "get.size")
+        self._add_put = counters.adder("put.n", "put.ns.total", "put.size")
+
+    def note_get(self, sent: int, took_ns: int) -> None:
+        """An object, or a part of it, was sent."""
+        self._add_get(1, took_ns, sent)
 
     def note(self, request: HttpRequest, status: int, sent: int, took_ns: int) -> None:
         """An answer was given.
@@ -49,7 +55,10 @@ class Meter:
             self._add({failed: 1})
             return
         if operation == "get":
-            self._add({count: 1, total_ns: took_ns, "get.size": sent})
+            self.note_get(sent, took_ns)
+            return
+        if operation == "put" and not request.raw_query:
+            self._add_put(1, took_ns, request.content_length or 0)
             return
         amounts = {count: 1, total_ns: took_ns}
         if operation in {"put", "del"} and Q.UPLOAD_ID in request.query:

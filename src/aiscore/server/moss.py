@@ -68,6 +68,7 @@ class Batches:
                 "missing batch request", hint='send a JSON body: {"in": [{"objname": "..."}]}'
             )
         if self._open >= BATCHES_MAX:
+            self._store.tally.add({"err.getbatch.n": 1})
             raise ThrottledError(
                 f"too many GetBatch requests: {self._open} are being served, the limit is {BATCHES_MAX}",
                 hint="try again later",

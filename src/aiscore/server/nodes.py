@@ -18,7 +18,7 @@ def node_stats(context: ServerContext, url: str, *, is_target: bool) -> dict[str
     snode = next(iter(smap.tmap.values())) if is_target else smap.proxy_si
     return {
         "snode": snode,
-        "tracker": facts.tracker(context),
+        "tracker": facts.tracker(context, is_target=is_target),
         "capacity": facts.capacity(context) if is_target else Tcdf(),
     }
 
@@ -32,18 +32,20 @@ def node_status(context: ServerContext, url: str, *, is_target: bool) -> dict[st
         "ais_version": context.settings.version,
         "build_time": f"aiscore-{__version__}",
         "k8s_pod_name": "",
-        "cluster": state_info(context, url),
+        "cluster": state_info(context, url, is_target=is_target),
+        "pressure": context.node.store.load().texts,
         "sys_info": facts.sysinfo(context, is_target=is_target),
         "smap_version": SMAP_VERSION,
     }
 
 
-def state_info(context: ServerContext, url: str) -> NodeStateInfo:
+def state_info(context: ServerContext, url: str, *, is_target: bool = True) -> NodeStateInfo:
     """Versions of what a cluster shares, and the state flags."""
     identity = identity_of(context.node.home_id)
     primary = PrimaryInfo(pub_url=url, control_url=url, id=identity.proxy_id)
     return NodeStateInfo(
-        smap=SmapInfo(primary=primary, uuid=identity.cluster_id, version=SMAP_VERSION)
+        smap=SmapInfo(primary=primary, uuid=identity.cluster_id, version=SMAP_VERSION),
+        flags=facts.flags_of(context, is_target=is_target),
     )
 
 

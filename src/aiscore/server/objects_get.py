@@ -6,6 +6,7 @@ most of what a store is asked for. What has to open several files, verify, or lo
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiscore.errors import InvalidArgumentError, PreconditionFailedError, UnsupportedError
@@ -17,16 +18,10 @@ from aiscore.server.http import Request, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.objectpath import object_of
 from aiscore.server.sources import ReaderSource
+from aiscore.wire.conditions import quote_etag
 from aiscore.wire.names import OCTETS_TYPE, H, Q
-from aiscore.wire.objects import (
-    Headers,
-    content_range,
-    get_options,
-    head_headers,
-    parse_wanted,
-    props_headers,
-    quote_etag,
-)
+from aiscore.wire.objects import Headers, get_options, head_headers, parse_wanted, props_headers
+from aiscore.wire.ranges import content_range
 from aiscore.wire.values import format_http_date, query_int
 
 if TYPE_CHECKING:
@@ -65,7 +60,14 @@ class ObjectReads:
         if not request.has_any(_SPECIAL_HEADERS) and request.query.keys() <= _BUCKET_QUERY:
             glance = self._store.glance(bucket, name, INLINE_SIZE_MAX)
             if glance.data is not None:
-                return Response(200, body=glance.data, raw_headers=self._head(glance))
+                return Response(
+                    200,
+                    body=glance.data,
+                    raw_headers=self._head(glance),
+                    repeat=partial(self._store.read_again, glance.state)
+                    if glance.is_cheap
+                    else None,
+                )
             options = _WHOLE
         else:
             _refuse_unsupported(request, bucket)

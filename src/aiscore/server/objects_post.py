@@ -7,6 +7,7 @@ from aiscore.server.http import Outcome, Request, Response, ServerContext
 from aiscore.server.jobs import run_job, text_response
 from aiscore.server.message import Answer, in_pool, read_message
 from aiscore.server.objectpath import bucket_and_rest, object_of
+from aiscore.wire.conditions import precondition_of
 from aiscore.wire.messages import (
     ActMsg,
     PromoteMsg,
@@ -16,7 +17,7 @@ from aiscore.wire.messages import (
     promote_options,
 )
 from aiscore.wire.names import Action, Q
-from aiscore.wire.objects import precondition_of, props_headers
+from aiscore.wire.objects import props_headers
 from aiscore.wire.uploads import complete_options, parts_of, upload_options
 from aiscore.wire.values import query_bool
 

@@ -8,17 +8,21 @@ until it is whole: a client that dawdles holds neither a thread nor a lock of th
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from aiscore.engine.puts import SmallPut
 from aiscore.errors import InvalidArgumentError, UnsupportedError
 from aiscore.model.bucket import BucketRef
-from aiscore.model.objects import ObjectProps
+from aiscore.model.objects import ObjectProps, PutOptions
 from aiscore.model.stream import Body
 from aiscore.server.changes import Changes
+from aiscore.server.grouped import GROUPED_SIZE_MAX, GroupedPuts
 from aiscore.server.http import BodySink, Outcome, Request, Response, ServerContext
 from aiscore.server.identity import identity_of, public_url
-from aiscore.server.message import in_pool
+from aiscore.server.message import in_pool, push
 from aiscore.server.objectpath import object_of
+from aiscore.server.shardwrites import put_members
 from aiscore.wire.buckets import parse_uname
 from aiscore.wire.names import H, Q
 from aiscore.wire.objects import (
@@ -39,6 +43,19 @@ __all__ = ["COLLECT_SIZE_MAX", "Member", "ObjectWrites", "SpoolSink"]
 
 COLLECT_SIZE_MAX = 1 << 20
 """Bytes of a body that is held in memory: one call of the engine is cheaper than a file that grows."""
+_PUT_HEADERS = frozenset(
+    {
+        b"ais-checksum-compute",
+        b"ais-checksum-type",
+        b"ais-checksum-value",
+        b"ais-custom-exact",
+        b"ais-custom-md",
+        b"ais-if-version",
+        b"if-match",
+        b"if-none-match",
+    }
+)
+"""What `put_options` looks at."""
 _PYTHON_CLIENT = "ais/python"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -61,6 +78,7 @@ class ObjectWrites:
         self._context = context
         self._store = context.node.store
         self._changes = changes
+        self._grouped = GroupedPuts(context)
 
     def put(self, request: Request) -> Outcome:
         """Choose what kind of PUT this is, and take its body."""
@@ -86,12 +104,22 @@ class ObjectWrites:
 
     def _put_object(self, request: Request, bucket: BucketRef, name: str) -> Outcome:
         length = request.content_length
-        options = put_options(request.query, request.header, request.header_all, length)
+        is_plain = Q.SKIP_VERSION_CHECK not in request.query and not request.has_any(_PUT_HEADERS)
+        if is_plain and length is not None:
+            options = _plain_options(length)
+        else:
+            options = put_options(request.query, request.header, request.header_all, length)
         if length is None or length > COLLECT_SIZE_MAX:
             writer = self._store.open_writer(bucket, name, options)
             return _WriterSink(writer, lambda: _stored(writer.commit()), self._context)
         # A bucket that does not exist is told of before the body has been sent.
         is_durable = self._store.is_durable(bucket)
+
+        if length <= GROUPED_SIZE_MAX and not is_durable:
+            return _Collector(
+                length,
+                lambda body: self._grouped.put(SmallPut(bucket, name, body, options), _stored),
+            )
 
         def store(body: bytes) -> Response:
             return _stored(self._store.put(bucket, name, body, options))
@@ -137,8 +165,11 @@ class ObjectWrites:
         def put(body: Body, size: int) -> Response:
             if not size:
                 raise _no_content(bucket.object_cname(name))
-            member = Member(archpath, size, body)
-            return _stored(self._store.put_members(bucket, name, [member], mode, archmime))
+
+            def members() -> list[Member]:
+                return [Member(archpath, size, body)]
+
+            return _stored(put_members(self._context, bucket, name, body, members, mode, archmime))
 
         return self._whole(request, f"{bucket.object_cname(name)}/{archpath}", put)
 
@@ -225,9 +256,9 @@ class _WriterSink:
         self._commit = commit
         self._context = context
 
-    def write(self, data: memoryview) -> None:
-        """Write a block to the file, into the page cache."""
-        self._writer.write(data)
+    def write(self, data: memoryview) -> Awaitable[None] | None:
+        """Write a block to the file."""
+        return push(self._writer, data, self._context)
 
     def finish(self) -> Awaitable[Response]:
         """Commit: closes a large file, may wait for the disk, and reclaims what was there before."""
@@ -271,6 +302,11 @@ class SpoolSink:
             return self._use(self._spool, self._spool.size)
         finally:
             self._spool.close()
+
+
+@lru_cache(maxsize=1_024)
+def _plain_options(length: int) -> PutOptions:
+    return PutOptions(size=length)
 
 
 def _stored(props: ObjectProps) -> Response:

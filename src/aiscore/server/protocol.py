@@ -16,18 +16,17 @@ the rest of it. The clock of deadlines, `Server.now`, is that of the last sweep.
 import asyncio
 import logging
 from collections.abc import Awaitable
-from enum import IntEnum
 from math import inf
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
-from aiscore.errors import UnavailableError
 from aiscore.server.chunks import ChunkedDecoder
 from aiscore.server.faults import HttpFault
-from aiscore.server.head import HttpRequest
-from aiscore.server.heads import CONTINUE
 from aiscore.server.http import BodySink, Outcome, Response
-from aiscore.server.outgoing import OutgoingHalf, release
+from aiscore.server.incoming import DRAIN_BYTES_MAX, IncomingBody, Phase, error_of
+from aiscore.server.outgoing import release
+from aiscore.server.repeats import Repeat
+from aiscore.server.sockets import unacknowledged
 
 if TYPE_CHECKING:
     from aiscore.server.listener import Listener
@@ -36,55 +35,36 @@ __all__ = ["Connection"]
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 HEAD_BUFFER_SIZE = 64 << 10
 """Of the receive buffer, what is offered outside of bodies; it bounds what one read can bring of pipelined requests."""
 KEPT_BYTES_MAX = 64 << 10
 REQUESTS_PER_TURN = 32
 """Pipelined requests that are answered before other connections have their turn."""
-DRAIN_BYTES_MAX = 1 << 20
-"""Rest of a body that nobody wants, up to which reading it is cheaper than a new connection."""
 LINGER_S = 5.0
 """How long a client that was answered early may go on sending. Closing at once would reset the connection, and the
 reset would overtake the answer."""
+IDLE_LINGER_S = 1.0
+"""The same for one that has nothing to come, when the server stops."""
 _HEAD_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
 
 
-class _Phase(IntEnum):
-    HEAD = 0
-    BODY = 1
-    BUSY = 2
-    LINGER = 3
-    CLOSED = 4
+_HEAD, _BODY, _BUSY, _LINGER, _CLOSED = Phase
 
 
-_HEAD, _BODY, _BUSY, _LINGER, _CLOSED = _Phase
-
-
-class Connection(OutgoingHalf):
+class Connection(IncomingBody):
     """The state of one connection."""
 
     __slots__ = (
-        "_chunks",
-        "_drained_bytes",
         "_has_ended",
         "_is_answered",
         "_is_reading",
-        "_left",
         "_pending",
-        "_phase",
-        "_sink",
     )
 
     def __init__(self, server: "Listener") -> None:
         super().__init__(server)
-        self._phase = _HEAD
         self._pending = bytearray()
-        self._sink: BodySink | None = None
-        self._chunks: ChunkedDecoder | None = None
-        self._left = 0
-        self._drained_bytes = 0
         self._is_reading = True
         self._is_answered = False
         self._has_ended = False
@@ -98,8 +78,9 @@ class Connection(OutgoingHalf):
         # (Of 0, uvloop's TLS transport is over the limit with nothing to send, and never back below it.)
         self._transport.set_write_buffer_limits(high=1 if self.is_tls else 0, low=0)
         self.deadline = self._server.now + self._server.settings.head_timeout_s
-        if not self._server.admit(self):
-            self._fail(HttpFault(503, "too many connections"))
+        refusal = self._server.admit(self)
+        if refusal:
+            self._fail(HttpFault(503, refusal))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, or was cut off. A sink or source that the pool works with is freed when that returns."""
@@ -164,17 +145,19 @@ class Connection(OutgoingHalf):
             if self._pending:
                 self._fail(HttpFault(408, f"request head took over {settings.head_timeout_s:g} s"))
             else:
-                self._transport.close()
+                self._finish()
         elif self._phase is _BODY and not self._is_answered:
             self._drop_sink()
             self._fail(HttpFault(408, f"request body stalled for {settings.body_timeout_s:g} s"))
+        elif self._phase is _LINGER and self.is_tls and unacknowledged(self._transport):
+            self._check_writing(now)  # it is still taking its answer
         elif self._phase is not _BUSY:
             self._transport.abort()
 
     def drain(self) -> None:
         """The server is going: close at once if nothing is under way, after the answer otherwise."""
         if self._phase is _HEAD and not self._pending:
-            self._transport.close()
+            self._finish(IDLE_LINGER_S)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -254,7 +237,7 @@ class Connection(OutgoingHalf):
         if self._phase in {_HEAD, _BODY}:
             if self._has_ended:
                 self._drop_sink()
-                self._transport.close()
+                self._finish()
             elif not self._is_reading:
                 self._is_reading = True
                 self._transport.resume_reading()
@@ -264,6 +247,9 @@ class Connection(OutgoingHalf):
     def _begin(self, head: bytes) -> None:
         server = self._server
         self._started_ns = perf_counter_ns()
+        repeat = server.repeats.get(head)
+        if repeat is not None and self._repeat(head, repeat):
+            return
         try:
             request = server.parser.parse(head)
         except HttpFault as fault:
@@ -283,6 +269,8 @@ class Connection(OutgoingHalf):
         except Exception as exc:
             outcome = server.error_response(exc, request)
         if type(outcome) is Response:
+            if outcome.repeat is not None:
+                server.repeats.remember(head, request, outcome)
             self._respond(outcome)
         elif hasattr(outcome, "__await__"):
             self._wait_for(cast("Awaitable[Response]", outcome))
@@ -290,106 +278,21 @@ class Connection(OutgoingHalf):
             self._sink = cast("BodySink", outcome)
             self._receive_body(request)
 
-    def _receive_body(self, request: HttpRequest) -> None:
-        if not self._left and self._chunks is None:
-            self._end_body()
-            return
-        self._phase = _BODY
-        self.deadline = self._server.now + self._server.settings.body_timeout_s
-        if request.wants_continue:
-            request.wants_continue = False  # the client sends now
-            self._transport.write(CONTINUE)
-
-    def _take_body(self, data: memoryview) -> int:
-        """Give the front of `data` to the sink; how much of it belonged to the body."""
-        piece: memoryview | None
-        if self._chunks is None:
-            piece = data[: self._left]
-            taken = len(piece)
-            self._left -= taken
-            is_last = not self._left
-        else:
-            try:
-                taken, piece = self._chunks.take(data)
-            except HttpFault as fault:
-                self._drop_sink()
-                self._fail(fault)
-                return len(data)
-            is_last = self._chunks.is_complete
-        self.deadline = self._server.now + self._server.settings.body_timeout_s
-        if piece is not None and not self._give(piece):
-            return taken
-        if is_last:
-            self._end_body()
-        return taken
-
-    def _give(self, piece: memoryview) -> bool:
-        """Write to the sink; False when the body does not go on for now, or at all."""
-        sink = self._sink
-        if sink is None:
-            self._drained_bytes += len(piece)
-            if self._drained_bytes > DRAIN_BYTES_MAX:
-                self._linger()
-                return False
-            return True
-        try:
-            waiting = sink.write(piece)
-        except Exception as exc:
-            assert self._request is not None
-            self._drop_sink()
-            self._respond(self._server.error_response(exc, self._request))
+    def _repeat(self, head: bytes, repeat: Repeat) -> bool:
+        """Answer a request that came before in the same words; False when it has another answer now."""
+        server = self._server
+        body = repeat.body()
+        if body is None:
+            server.repeats.forget(head)
             return False
-        if waiting is None:
-            return True
-        self._phase = _BUSY
-        self.deadline = inf
-        self._server.run(waiting, self._written)
-        return False
-
-    def _written(self, future: "asyncio.Future[None]") -> None:
-        """The sink that asked to wait is ready for more."""
-        sink, request = self._sink, self._request
-        assert sink is not None
-        assert request is not None
-        error = _error_of(future)
-        if self._phase is _CLOSED:
-            self._drop_sink()
-        elif error is not None:
-            self._drop_sink()
-            self._respond(self._server.error_response(error, request))
-            self._proceed()
-        else:
-            self._phase = _BODY
-            self.deadline = self._server.now + self._server.settings.body_timeout_s
-            if self._is_body_complete():
-                self._end_body()
-            self._proceed()
-
-    def _is_body_complete(self) -> bool:
-        return not self._left if self._chunks is None else self._chunks.is_complete
-
-    def _end_body(self) -> None:
-        sink, self._sink = self._sink, None
-        if sink is None:
-            self._next_request()
-            return
-        request = self._request
-        assert request is not None
-        self._chunks = None
-        try:
-            outcome = sink.finish()
-        except Exception as exc:
-            sink.abort()
-            outcome = self._server.error_response(exc, request)
-        if isinstance(outcome, Response):
-            self._respond(outcome)
-        else:
-            self._wait_for(outcome)
-
-    def _drop_sink(self) -> None:
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.abort()
+        self._transport.write(b"".join((repeat.lines, server.date, _LINE_END, body)))
+        took_ns = perf_counter_ns() - self._started_ns
+        server.meter.note_get(len(body), took_ns)
+        if server.access_log is not None:
+            repeat.request.client = self
+            server.access_log.add(repeat.request, 200, len(body), took_ns // 1000)
+        self._next_request()
+        return True
 
     def _wait_for(self, outcome: "Awaitable[Response]") -> None:
         """Answer when `outcome` is there. A client that goes does not stop the work: it is done, and not reported."""
@@ -400,7 +303,7 @@ class Connection(OutgoingHalf):
     def _answer(self, future: "asyncio.Future[Response]") -> None:
         request = self._request
         assert request is not None
-        error = _error_of(future)
+        error = error_of(future)
         response = future.result() if error is None else self._server.error_response(error, request)
         if self._phase is _CLOSED:
             release(response)
@@ -436,9 +339,6 @@ class Connection(OutgoingHalf):
         else:
             self._next_request()
 
-    def _is_mid_body(self) -> bool:
-        return self._left > 0 or (self._chunks is not None and not self._chunks.is_complete)
-
     def _next_request(self) -> None:
         self._request = None
         self._chunks = None
@@ -458,27 +358,22 @@ class Connection(OutgoingHalf):
 
     def _linger(self) -> None:
         """Close our half, and let the client find the answer before the connection goes."""
-        self._phase = _LINGER
         self._request = None
+        if self._has_ended:
+            self._finish()
+            return
+        self._phase = _LINGER
         self._pending = bytearray()
         self.deadline = self._server.now + LINGER_S
-        if self._has_ended:
-            self._transport.close()
-            return
         if not self._is_reading:
             self._is_reading = True
             self._transport.resume_reading()
         if not self.is_tls:  # TLS cannot close one half
             self._transport.write_eof()
 
-    def _finish(self) -> None:
+    def _finish(self, linger_s: float = LINGER_S) -> None:
+        """Send what there is to send, then go; who does not answer to the end of TLS is cut off."""
         self._phase = _LINGER
         self._pending = bytearray()
-        self.deadline = self._server.now + LINGER_S
+        self.deadline = self._server.now + linger_s
         self._transport.close()
-
-
-def _error_of(future: "asyncio.Future[T]") -> BaseException | None:
-    if future.cancelled():
-        return UnavailableError("server is stopping")
-    return future.exception()

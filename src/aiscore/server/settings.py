@@ -77,7 +77,9 @@ class ServerSettings:
                 lowest, highest = _LOWEST.get(field.name, 1), _HIGHEST.get(field.name, 2**31)
                 raise _invalid(field.name, value, f"from {lowest} to {highest}")
         if not self.home or not self.host:
-            raise _invalid("home" if not self.home else "host", "", "a text")
+            raise _invalid(
+                *(("host", "", "an address") if self.home else ("home", "", "a directory"))
+            )
         if self.key and not self.cert:
             raise InvalidArgumentError(
                 "key is given without a certificate", hint="give --cert as well"

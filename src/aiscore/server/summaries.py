@@ -9,9 +9,10 @@ from aiscore.model.bucket import BucketRef, Namespace, Provider
 from aiscore.model.names import check_prefix
 from aiscore.model.xaction import XactionKind
 from aiscore.server.http import Request, Response, ServerContext
-from aiscore.wire.messages import ActMsg, BsummMsg, decode_value, encode_json, encode_summary
+from aiscore.wire.messages import ActMsg, decode_value, encode_json
 from aiscore.wire.names import JSON_TYPE, H, Path, Q
 from aiscore.wire.props import encode_props
+from aiscore.wire.summaries import BsummMsg, encode_summary
 
 __all__ = ["bucket_info", "summarize"]
 

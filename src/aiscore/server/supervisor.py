@@ -25,6 +25,7 @@ from typing import NoReturn
 from aiscore import errors
 from aiscore.errors import AisError, UnavailableError
 from aiscore.server.counters import SharedCounters
+from aiscore.server.memory import keep_freed_memory
 from aiscore.server.settings import ServerSettings
 from aiscore.server.sockets import bind, url_of
 from aiscore.server.worker import Worker
@@ -50,6 +51,7 @@ def run(settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
     try:
         settings = replace(settings, port=sockets[0].getsockname()[1])
         _raise_file_limit(settings)
+        keep_freed_memory()
 
         def ready() -> None:
             on_ready(url_of(settings))
@@ -57,7 +59,9 @@ def run(settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
 
         if len(sockets) == 1:
             is_over = Worker(settings, sockets[0]).run(
-                ready, signals=(signal.SIGTERM, signal.SIGINT)
+                ready,
+                on_stop=lambda: _notify("STOPPING=1"),
+                signals=(signal.SIGTERM, signal.SIGINT),
             )
             if not is_over:
                 _leave(0)

@@ -68,6 +68,11 @@ def _load(context: ssl.SSLContext, cert: str, key: str) -> None:
             raise InvalidArgumentError(
                 f'certificate file "{path}" does not exist', hint="check --cert and --key"
             )
+        if not os.access(path, os.R_OK):
+            raise InvalidArgumentError(
+                f'certificate file "{path}" cannot be read: permission denied',
+                hint="let the user of the server read it",
+            )
     try:
         # With a password at hand OpenSSL does not ask the terminal for one.
         context.load_cert_chain(cert, key or None, password="")

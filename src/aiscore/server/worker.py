@@ -21,6 +21,8 @@ from aiscore.server.app import build_router
 from aiscore.server.errors import error_response
 from aiscore.server.http import ServerContext
 from aiscore.server.identity import identity_of
+from aiscore.server.jobs import STOP_WAIT_S, stop_jobs
+from aiscore.server.lag import measure_lag
 from aiscore.server.listener import Listener
 from aiscore.server.router import Router
 from aiscore.server.settings import ServerSettings
@@ -32,8 +34,15 @@ __all__ = ["Worker"]
 log = logging.getLogger(__name__)
 
 CERTIFICATE_CHECK_S = 5.0
+TLS_CLOSE_MAX_S = 3_600.0
+"""It begins while an answer is still on its way, and what is not sent at its end is lost. So it is for the connection,
+which sees whether the client reads, to say that it has lasted long enough (`Connection.check`)."""
 POOL_GRACE_S = 1.0
 """For threads of the pool to come to an end, after requests had their time."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Worker:
@@ -65,6 +74,7 @@ class Worker:
         self,
         on_ready: Callable[[], None],
         *,
+        on_stop: Callable[[], None] = _nothing,
         signals: tuple[signal.Signals, ...] = (),
         orphan_fd: int | None = None,
     ) -> bool:
@@ -72,12 +82,13 @@ class Worker:
 
         Args:
             on_ready: called once, when requests are answered.
+            on_stop: called once, before what is in flight is waited for.
             signals: these stop the worker; a second one does not wait for requests. SIGHUP reloads. Without signals
                 (a thread of another program) only `stop` does.
             orphan_fd: pipe whose other end the supervisor holds; its end stops the worker.
 
         Returns:
-            False when work of the pool did not end in time: then the process must not wait for its threads.
+            False when a job, or work of the pool, did not end in time: then the process must not wait for its threads.
 
         Raises:
             AisError: the home, the certificate or the access log cannot be opened.
@@ -94,12 +105,16 @@ class Worker:
             if self._counters is not None:
                 node.store.share_counters(self._counters)
             pool = ThreadPoolExecutor(settings.pool_threads, thread_name_prefix="ais-pool")
+            node.store.enter_event_loop(pool.submit)
             context = ServerContext(node, settings, pool)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 try:
-                    runner.run(self._serve(context, on_ready, signals, orphan_fd))
+                    runner.run(self._serve(context, on_ready, on_stop, signals, orphan_fd))
                 finally:
-                    is_over = runner.run(_shut_down(pool))
+                    are_jobs_over = stop_jobs(
+                        context, runner.get_loop(), timeout_s=self._patience_s(STOP_WAIT_S)
+                    )
+                    is_over = runner.run(_shut_down(pool)) and are_jobs_over
             if not is_over:
                 stack.pop_all()  # the node is in use; what is written so far is safe without a farewell
             return is_over
@@ -117,6 +132,7 @@ class Worker:
         self,
         context: ServerContext,
         on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
         signals: tuple[signal.Signals, ...],
         orphan_fd: int | None,
     ) -> None:
@@ -133,15 +149,16 @@ class Worker:
         if orphan_fd is not None:
             loop.add_reader(orphan_fd, self._stop_orphan, orphan_fd)
         server = await self._listen(loop, listener)
-        watch = asyncio.ensure_future(self._watch(listener))
+        watch = asyncio.ensure_future(self._watch(listener, context.node.store.note_lag))
         context.state.started_ns = time.time_ns()
         on_ready()
         try:
             await self._stop_event.wait()
         finally:
+            on_stop()
             server.close()
             self._socket.close()  # or the kernel would go on to accept for it
-            await listener.drain(0 if self._stops > 1 else self._settings.drain_timeout_s)
+            await listener.drain(self._patience_s(self._settings.drain_timeout_s))
             watch.cancel()
 
     async def _listen(
@@ -158,11 +175,12 @@ class Worker:
             backlog=BACKLOG,
             ssl=certificate.context,
             ssl_handshake_timeout=self._settings.head_timeout_s,
-            ssl_shutdown_timeout=min(5.0, self._settings.head_timeout_s),
+            ssl_shutdown_timeout=TLS_CLOSE_MAX_S,
         )
 
-    async def _watch(self, listener: Listener) -> None:
+    async def _watch(self, listener: Listener, note_lag: Callable[[float], None]) -> None:
         sweep = asyncio.ensure_future(listener.watch())
+        lag = asyncio.ensure_future(measure_lag(note_lag))
         try:
             while True:
                 await asyncio.sleep(CERTIFICATE_CHECK_S)
@@ -170,6 +188,7 @@ class Worker:
                     self._certificate.reload_if_changed()
         finally:
             sweep.cancel()
+            lag.cancel()
 
     def _take_signals(
         self, loop: asyncio.AbstractEventLoop, signals: tuple[signal.Signals, ...]
@@ -184,6 +203,10 @@ class Worker:
         self._stop_event.set()
         if self._stops > 1 and self._listener is not None:
             self._listener.cut()
+
+    def _patience_s(self, seconds: float) -> float:
+        """How long to wait for what is going on: not at all for who has been told to stop twice."""
+        return 0.0 if self._stops > 1 else seconds
 
     def _stop_orphan(self, fd: int) -> None:
         assert self._loop is not None

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from random import Random
 
 import crc32c
@@ -32,6 +33,10 @@ LARGE = 3 * BLOCK_SIZE + 17
 """Bytes that no single read or write carries."""
 
 
+BASE_SIZE = 1 << 20
+"""Bytes of a pattern up to which all of them are random; these are remembered."""
+
+
 class BrokenBodyError(Exception):
     """What a body raises in its middle."""
 
@@ -48,8 +53,22 @@ class OnlyReads:
 
 
 def pattern(size: int, seed: int = 0) -> bytes:
-    """Bytes that do not compress and that no shift or swap of blocks maps to themselves."""
+    """Bytes that do not compress within a mebibyte, and that no shift or swap of blocks maps to themselves."""
+    return _remembered(size, seed) if size <= BASE_SIZE else _large(size, seed)
+
+
+@lru_cache(maxsize=64)
+def _remembered(size: int, seed: int) -> bytes:
     return Random(f"{seed}/{size}").randbytes(size)
+
+
+def _large(size: int, seed: int) -> bytes:
+    """Blocks of one mebibyte of random bytes, each rotated by another distance: a mebibyte is made, the rest copied."""
+    random = Random(f"{seed}/{size}")
+    twice = memoryview(random.randbytes(BASE_SIZE) * 2)
+    starts = (random.randrange(BASE_SIZE) for _ in range(0, size, BASE_SIZE))
+    joined = b"".join(twice[start : start + BASE_SIZE] for start in starts)
+    return joined[:size]
 
 
 def in_blocks(data: bytes, size: int = 70_000) -> Iterator[bytes]:

@@ -71,7 +71,7 @@ class JobTests(Fixtures):
                 transport.run_job(kind, absent)
 
     def test_kinds_that_are_not_run_so(self, transport: Transport, bucket: BucketRef) -> None:
-        for kind in (XactionKind.MIRROR, XactionKind.EC_ENCODE, XactionKind.REBALANCE):
+        for kind in (XactionKind.ETL_INLINE, XactionKind.EC_ENCODE, XactionKind.REBALANCE):
             with pytest.raises((UnsupportedError, InvalidArgumentError)):
                 transport.run_job(kind, bucket)
 
@@ -194,6 +194,24 @@ class JobTests(Fixtures):
         job = _only(transport, XactionKind.DELETE_OBJECTS, bucket)
         transport.stop_xactions(XactionFilter(id=job.id))
         assert transport.find_xaction(job.id).state is XactionState.FINISHED
+
+    def test_jobs_are_forgotten(
+        self, transport: Transport, bucket: BucketRef, buckets: BucketFactory
+    ) -> None:
+        other = buckets.create()
+        for ref in (bucket, bucket, other):
+            transport.delete_many(ref, Selection(everything=True))
+        kept = _only(transport, XactionKind.DELETE_OBJECTS, other)
+        wanted = XactionFilter(bucket=bucket, kind=XactionKind.DELETE_OBJECTS)
+        first = transport.list_xactions(wanted)[0]
+        assert transport.forget_xactions(XactionFilter(id=first.id)) == 1
+        with pytest.raises(XactionNotFoundError, match=first.id):
+            transport.find_xaction(first.id)
+        assert len(transport.list_xactions(wanted)) == 1
+        assert transport.forget_xactions(wanted) == 1
+        assert transport.forget_xactions(wanted) == 0
+        assert transport.list_xactions(wanted) == []
+        assert transport.find_xaction(kept.id) == kept
 
     def test_unknown_id(self, transport: Transport) -> None:
         with pytest.raises(XactionNotFoundError, match="nosuchjob1"):

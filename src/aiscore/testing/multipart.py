@@ -78,6 +78,7 @@ class MultipartTests(Fixtures):
         )
         assert (props.name, props.size, props.version) == ("o", len(data), "1")
         assert props.chunk_count == len(order)
+        assert props.etag, "AIStore leaves it empty here"
         assert is_checksum_of(props.checksum, data)
         assert transport.head(bucket, "o") == props
         assert transport.read(bucket, "o", VERIFIED) == data

@@ -5,9 +5,13 @@ with FaultProxy(url) as proxy, open_transport(proxy.url) as transport:
     transport.read(bucket, "o")    # its answer breaks after 1,000 bytes
 """
 
+import array
+import fcntl
 import socket
 import struct
+import termios
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -21,6 +25,7 @@ FAULTS: tuple[FaultKind, ...] = ("cut", "reset", "stall", "half-close")
 `half-close` ends the stream and still takes what the client sends."""
 BLOCK_SIZE = 64 << 10
 JOIN_S = 10.0
+TAKEN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +174,10 @@ class FaultProxy:
                 while source.recv(BLOCK_SIZE):
                     pass
         elif kind == "reset":
-            # An abort, not an end: nothing is shut on the way to `close`, which then sends RST.
+            # An abort, not an end: nothing is shut on the way to `close`, which then sends RST. It throws away what
+            # the client's machine has not taken yet, so the place of the fault would be up to chance.
             pair.is_reset = True
+            _wait_until_taken(client)
             with suppress(OSError):
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.shutdown(socket.SHUT_RD)  # wakes the other thread
@@ -213,6 +220,18 @@ class _Pair:
     def __init__(self) -> None:
         self.threads = 2
         self.is_reset = False
+
+
+def _wait_until_taken(sock: socket.socket) -> None:
+    """Until what was sent has arrived at the other machine (not: has been read there), at most `TAKEN_S`."""
+    deadline = time.monotonic() + TAKEN_S
+    waiting = array.array("i", [0])
+    with suppress(OSError):
+        while time.monotonic() < deadline:
+            fcntl.ioctl(sock, termios.TIOCOUTQ, waiting)
+            if not waiting[0]:
+                return
+            time.sleep(0.001)
 
 
 def _shut(sock: socket.socket) -> None:

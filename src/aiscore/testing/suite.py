@@ -7,7 +7,9 @@ from aiscore.testing.buckets import BucketTests
 from aiscore.testing.chunks import ChunkTests
 from aiscore.testing.jobs import JobTests
 from aiscore.testing.listing import ListingTests
+from aiscore.testing.loaded import LoadTests
 from aiscore.testing.managing import ManagingTests
+from aiscore.testing.mirroring import MirrorTests
 from aiscore.testing.multipart import MultipartTests
 from aiscore.testing.reading import ReadingTests
 from aiscore.testing.rechunk import RechunkTests
@@ -36,6 +38,8 @@ class TransportSuite(
     MultipartTests,
     RechunkTests,
     JobTests,
+    LoadTests,
+    MirrorTests,
     StoreTests,
 ):
     """What every transport does. A subclass whose name begins with `Test` gives the `transport` fixture.

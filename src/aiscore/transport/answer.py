@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiscore.transport.lean import Connection
     from aiscore.transport.pool import Pool
 
-__all__ = ["HEAD_MAX", "Head", "MalformedAnswerError", "Response", "decode"]
+__all__ = ["HEAD_MAX", "Head", "MalformedAnswerError", "Response", "decode", "plain_length"]
 
 HEAD_MAX = 64 << 10
 """Bytes of one response head, and of the receive buffer; servers send a few hundred."""
@@ -29,6 +29,7 @@ _TRAILER_MAX = 8 << 10
 _LENGTH_DIGITS = 18
 _NO_BODY = frozenset({204, 304})
 _NO_CONTENT = (b"204", b"205")
+_KEPT = b"\r\nconnection: keep-alive\r\n"
 
 
 class MalformedAnswerError(ProtocolError):
@@ -56,24 +57,11 @@ class Head:
         self._fields: list[tuple[bytes, bytes]] | None = None
         self.in_chunks = False
         self.length: int | None = None
-        # The usual head of a body with a length; everything else goes the whole way.
         lower = raw.lower()
-        at = lower.find(b"\r\ncontent-length: ")
-        end = lower.find(b"\r\n", at + 18)
-        digits = lower[at + 18 : end]
-        if (
-            at > 0
-            and digits.isdigit()
-            and len(digits) <= _LENGTH_DIGITS
-            and lower[end + 2] not in b" \t"
-            and lower.startswith(b"http/1.1 2")
-            and lower[9:12] not in _NO_CONTENT
-            and b"transfer-encoding" not in lower
-            and b"\r\nconnection" not in lower
-            and lower.find(b"content-length", at + 3) < 0
-        ):
+        length = plain_length(lower)
+        if length >= 0:
             self.status = int(lower[9:12])
-            self.length = int(digits)
+            self.length = length
             self.keeps_alive = True
             return
         parsed = _Parsed(raw, url)
@@ -91,6 +79,34 @@ class Head:
         if self._fields is None:
             self._fields = _Parsed(self.raw, self._url).fields
         return self._fields
+
+
+def plain_length(lower: bytes | bytearray) -> int:
+    """The length that a usual head gives: HTTP/1.1, 2xx, a connection that is kept; -1 for others: they are parsed.
+
+    Args:
+        lower: the head in lower case.
+    """
+    at = lower.find(b"\r\ncontent-length: ")
+    end = lower.find(b"\r\n", at + 18)
+    digits = lower[at + 18 : end]
+    if (
+        at < 0
+        or not digits.isdigit()
+        or len(digits) > _LENGTH_DIGITS
+        or lower[end + 2] in b" \t"
+        or not lower.startswith(b"http/1.1 2")
+        or lower[9:12] in _NO_CONTENT
+        or b"transfer-encoding" in lower
+        or lower.find(b"content-length", at + 3) >= 0
+    ):
+        return -1
+    connection = lower.find(b"\r\nconnection")
+    if connection >= 0 and not (
+        lower.startswith(_KEPT, connection) and lower.find(b"\r\nconnection", connection + 2) < 0
+    ):
+        return -1
+    return int(digits)
 
 
 class _Parsed:

@@ -194,6 +194,22 @@ class Transport(UploadTransport, Protocol):
         """Apply dotted property changes as a whole or not at all; the new properties."""
         ...
 
+    def mirror_bucket(self, bucket: BucketRef, copies: int) -> BucketProps:
+        """Keep every object on `copies` mountpaths, those there are and those to come; 1 ends mirroring.
+
+        Runs as a job and is done when it returns; setting `mirror.enabled` and `mirror.copies` does the same, except
+        that to switch mirroring off leaves the copies that there are. An acknowledged write has its copies.
+
+        Returns:
+            The new properties.
+
+        Raises:
+            InvalidArgumentError: fewer than one, or more than there are mountpaths.
+            BusyError: another such job works on the bucket.
+            CorruptionError: of some objects there is no good copy (all others are done).
+        """
+        ...
+
     def reset_bucket_props(self, bucket: BucketRef) -> BucketProps:
         """Back to the cluster's defaults."""
         ...
@@ -468,11 +484,13 @@ class Transport(UploadTransport, Protocol):
         - `LRU` drops what was not used for longest, of buckets that have a backend and `lru.enabled`, when disks are
           fuller than `space.highwm`, until they are down to `space.lowwm`. Objects without a backend stay: each is the
           only copy.
+        - `MIRROR` makes the copies that objects of a bucket should have and lack, `RESILVER` those of all buckets; what
+          is missing or short is replaced by a good copy.
         - `SHARD_INDEX` reads the headers of all shards of a bucket; `WARM_UP` reads the rows of its objects.
 
         Args:
             kind: one of these.
-            bucket: of what is in it only; cleanup takes no notice, the last two need one.
+            bucket: of what is in it only; cleanup and resilver take no notice, all but these and LRU need one.
             force: cleanup removes young files, too; eviction takes no notice of `lru.enabled`.
 
         Raises:
@@ -483,6 +501,10 @@ class Transport(UploadTransport, Protocol):
 
     def stop_xactions(self, wanted: XactionFilter) -> int:
         """Ask running jobs to stop, wherever they run; how many were asked. They end between two objects."""
+        ...
+
+    def forget_xactions(self, wanted: XactionFilter) -> int:
+        """Remove jobs that have ended from the table; how many there were. Running ones stay."""
         ...
 
     def counters(self) -> Mapping[str, int]:

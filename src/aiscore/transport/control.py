@@ -36,7 +36,8 @@ class ControlClient:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._client: httpx.Client | None = None
+        # By whether they speak TLS.
+        self._clients: dict[bool, httpx.Client] = {}
         self._epoch = 0
         self._is_closed = False
         # Rank 1 of 1: held while the client is made or closed.
@@ -46,9 +47,10 @@ class ControlClient:
         """Close its connections; safe to repeat."""
         with self._lock:
             self._is_closed = True
-            client, self._client = self._client, None
-        if client is not None and self._epoch == current_epoch():
-            client.close()
+            clients, self._clients = self._clients, {}
+        if self._epoch == current_epoch():
+            for client in clients.values():
+                client.close()
 
     def call(
         self,
@@ -87,7 +89,9 @@ class ControlClient:
             error = _error_of(answer, method, self._session.endpoint.url)
             if not isinstance(error, ThrottledError):
                 raise error
-            attempts.wait(error, retry_after(answer.headers.get("retry-after")))
+            after_s = retry_after(answer.headers.get("retry-after"))
+            error.retry_after_s = after_s or error.retry_after_s
+            attempts.wait(error, after_s)
 
     def _follow(
         self,
@@ -120,7 +124,7 @@ class ControlClient:
         *,
         is_long: bool,
     ) -> Answer:
-        client = self._opened()
+        client = self._opened(endpoint)
         import httpx
 
         options = self._session.options
@@ -147,31 +151,39 @@ class ControlClient:
         except (httpx.InvalidURL, UnicodeError) as exc:
             raise ProtocolError(f"invalid request to {endpoint.url}: {exc}") from exc
 
-    def _opened(self) -> "httpx.Client":
-        client = self._client
+    def _opened(self, endpoint: Endpoint) -> "httpx.Client":
+        client = self._clients.get(endpoint.is_tls)
         if client is not None and self._epoch == current_epoch():
             return client
-        import socket
-
-        import httpx
 
         with self._lock:
             if self._is_closed:
                 raise UnavailableError(f"the connection to {self._session.endpoint.url} is closed")
-            if self._client is None or self._epoch != current_epoch():
-                session = self._session
-                verify = session.tls if session.endpoint.is_tls else True
-                keep_alive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                limits = httpx.Limits(max_keepalive_connections=session.options.pool_size)
-                self._client = httpx.Client(
-                    transport=httpx.HTTPTransport(
-                        verify=verify, limits=limits, socket_options=[keep_alive], trust_env=False
-                    ),
-                    headers={"Accept-Encoding": "identity"},
-                    trust_env=False,
-                )
-                self._epoch = current_epoch()
-            return self._client
+            if self._epoch != current_epoch():
+                self._clients, self._epoch = {}, current_epoch()
+            client = self._clients.get(endpoint.is_tls)
+            if client is None:
+                client = self._clients[endpoint.is_tls] = self._new_client(endpoint)
+            return client
+
+    def _new_client(self, endpoint: Endpoint) -> "httpx.Client":
+        import socket
+        import ssl
+
+        import httpx
+
+        session = self._session
+        # Without TLS an empty context will do; to load the authorities takes longer than a call.
+        verify = session.tls if endpoint.is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        keep_alive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        limits = httpx.Limits(max_keepalive_connections=session.options.pool_size)
+        return httpx.Client(
+            transport=httpx.HTTPTransport(
+                verify=verify, limits=limits, socket_options=[keep_alive], trust_env=False
+            ),
+            headers={"Accept-Encoding": "identity"},
+            trust_env=False,
+        )
 
 
 def _transport_error(exc: "httpx.HTTPError", endpoint: Endpoint) -> TransportError:

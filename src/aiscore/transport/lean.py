@@ -12,10 +12,11 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from aiscore.errors import ProtocolError, TransportError, TransportTimeoutError
-from aiscore.transport.answer import HEAD_MAX, Head, MalformedAnswerError, Response
+from aiscore.transport.answer import HEAD_MAX, Head, MalformedAnswerError, Response, plain_length
 from aiscore.transport.body import NO_BODY, Block, Payload
 from aiscore.transport.endpoint import Endpoint
 from aiscore.transport.sockets import connect, poll_for
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
     from aiscore.transport.options import ConnectionOptions
+    from aiscore.transport.tracing import RequestTimes
 
 __all__ = ["BodyError", "Connection", "EarlyAnswer", "StaleConnectionError", "current_epoch"]
 
@@ -66,12 +68,16 @@ class Connection:
 
     __slots__ = (
         "_buffer",
+        "_content_first",
+        "_content_left",
+        "_content_size",
         "_end",
         "_is_closed",
         "_is_plain",
         "_limit_s",
         "_socket",
         "_start",
+        "_times",
         "_view",
         "endpoint",
         "epoch",
@@ -102,6 +108,8 @@ class Connection:
         self._buffer = bytearray(HEAD_MAX)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
+        self._times: RequestTimes | None = None
+        self._content_first = self._content_left = self._content_size = 0
 
     # life
 
@@ -134,6 +142,7 @@ class Connection:
         payload: Payload = NO_BODY,
         *,
         expect_continue: bool = False,
+        times: "RequestTimes | None" = None,
     ) -> Response:
         """Send one request and read the head of its answer.
 
@@ -142,21 +151,21 @@ class Connection:
             head: request line and headers without those of the body, and without the empty line.
             payload: the body.
             expect_continue: ask the server whether it wants the body, before it is sent.
+            times: is told when what of the request has been sent.
 
         Raises:
             StaleConnectionError: a kept-alive connection was closed; nothing was answered.
             TransportError: the answer did not come, or is no HTTP.
         """
+        self._times = times
         try:
             if payload is NO_BODY and method in _BODILESS and self._is_plain:
                 self._send_head(head)
             else:
                 self._send(method, head, payload, expect_continue=expect_continue)
-            for _ in range(INTERIM_MAX):
-                answer = self._read_head()
-                if answer.status >= 200:  # 100 and 103 only announce the answer
-                    return Response(self, method, answer)
-            raise MalformedAnswerError(f"{self.url} does not come to its answer")
+            if times is not None:
+                times.sent()
+            return self._answer(method)
         except BodyError as exc:
             self.close()
             raise exc.reason from None
@@ -164,9 +173,107 @@ class Connection:
             self.close()
             raise
 
+    def _answer(self, method: str) -> Response:
+        for _ in range(INTERIM_MAX):
+            head = self._read_head()
+            if head.status >= 200:  # 100 and 103 only announce the answer
+                return Response(self, method, head)
+        raise MalformedAnswerError(f"{self.url} does not come to its answer")
+
+    def drain(self, buffer: memoryview, *, wait: bool = True) -> tuple[int, int] | None:
+        """Receive the answer to a GET and drop its content, after `send_request` on a plain connection.
+
+        Args:
+            buffer: where content goes that has not come with the head.
+            wait: until all of it is there.
+
+        Returns:
+            When the first bytes came, on `perf_counter_ns`, and the size of the content. None, without `wait`: more of
+            it is to come. Zeros for an answer that is no plain 200 with a length: `answer` reads it then.
+
+        Raises:
+            StaleConnectionError: a kept-alive connection was closed; nothing was answered.
+            TransportError: the answer did not come, or ended early.
+        """
+        flags = 0 if wait else socket.MSG_DONTWAIT
+        try:
+            left = self._content_left
+            if not left:
+                count = self._socket.recv_into(self._buffer, 0, flags)
+                first = self._content_first = perf_counter_ns()
+                if not count:
+                    raise self._closed_early()
+                self._start, self._end = 0, count
+                at = self._buffer.find(b"\r\n\r\n", 0, count) + 4
+                lower = self._buffer[:at].lower()
+                if at < 4 or self.is_spoiled or not lower.startswith(b"http/1.1 200"):
+                    return 0, 0
+                size = self._content_size = plain_length(lower)
+                left = size - (count - at)
+                if left < 0:
+                    return 0, 0
+                self._start = self._end = 0
+                self.is_reused = True
+                if not left:
+                    return first, size
+            while left:
+                self._content_left = left
+                part = buffer if left >= len(buffer) else buffer[:left]
+                got = self._socket.recv_into(part, 0, flags)
+                if not got:
+                    raise ProtocolError(f"the answer of {self.url} ended early")
+                left -= got
+            self._content_left = 0
+            return self._content_first, self._content_size
+        except (BlockingIOError, TimeoutError):
+            if not wait:
+                return None
+            self.close()
+            raise self._timed_out("sent nothing") from None
+        except OSError as exc:
+            self.close()
+            # In the middle of an answer it is no idle connection that the server had closed.
+            self.is_reused = self.is_reused and not self._content_left
+            raise self._broken(exc) from exc
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """Of the socket, to wait on several connections."""
+        return self._socket.fileno()
+
+    def expire(self) -> TransportError:
+        """Give up an answer that was waited for elsewhere; the error that says so."""
+        self.close()
+        return self._timed_out("sent nothing")
+
+    @property
+    def limit_s(self) -> float:
+        """How long to wait for an answer; 0 is no limit."""
+        return self._limit_s
+
+    def answer(self, method: str) -> Response:
+        """The answer that `drain` has left.
+
+        Raises:
+            TransportError: it is no HTTP, or does not come to its end.
+        """
+        try:
+            return self._answer(method)
+        except BaseException:
+            self.close()
+            raise
+
     def _send_head(self, head: bytes) -> None:
-        """A request without body: one call, as a rule."""
-        data = head + b"\r\n"
+        self.send_request(head + b"\r\n")
+
+    def send_request(self, data: bytes) -> None:
+        """Send a request without body, all of `data`: one call, as a rule.
+
+        Raises:
+            TransportError: the connection broke, or takes nothing.
+        """
         try:
             sent = self._socket.send(data, socket.MSG_DONTWAIT)
             if sent != len(data):
@@ -186,6 +293,7 @@ class Connection:
         try:
             if expect_continue and size != 0:
                 self._send_all(head + _CONTINUE + b"\r\n")
+                self._head_sent()
                 if not self._wants_body():
                     self.is_spoiled = True
                     return
@@ -220,6 +328,7 @@ class Connection:
             self._send_all(head)
         elif self._is_plain:
             sent = self._socket.sendmsg((head, data), (), socket.MSG_DONTWAIT)
+            self._head_sent()
             if sent < len(head):
                 self._send_all(head[sent:])
                 sent = len(head)
@@ -231,15 +340,22 @@ class Connection:
                 self._send_all(b"".join((head, data)))
             else:
                 self._send_all(head)
+                self._head_sent()
                 self._send_all(memoryview(data))
+
+    def _head_sent(self) -> None:
+        if self._times is not None:
+            self._times.head_sent()
 
     def _send_blocks(self, head: bytes, payload: Payload) -> None:
         self._send_all(head)
+        self._head_sent()
         for block in _guarded(payload.blocks()):
             self._send_all(block)
 
     def _send_chunks(self, head: bytes, payload: Payload) -> None:
         self._send_all(head)
+        self._head_sent()
         small = bytearray()
         for block in _guarded(payload.blocks()):
             if len(block) + len(small) < CHUNK_MIN:

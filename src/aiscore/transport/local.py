@@ -109,6 +109,11 @@ class LocalTransport:
         """Apply dotted property changes as a whole or not at all; the new properties."""
         return self._store.set_bucket_props(bucket, changes, force=force)
 
+    def mirror_bucket(self, bucket: BucketRef, copies: int) -> BucketProps:
+        """Keep every object on `copies` mountpaths; 1 ends mirroring."""
+        self._store.mirror_bucket(bucket, copies)
+        return self._store.head_bucket(bucket)
+
     def reset_bucket_props(self, bucket: BucketRef) -> BucketProps:
         """Back to the cluster's defaults."""
         return self._store.reset_bucket_props(bucket)
@@ -149,10 +154,14 @@ class LocalTransport:
 
     def open(self, bucket: BucketRef, name: str, options: GetOptions = DEFAULT_GET) -> ObjectReader:
         """Open an object, a range, a member, or a selection of members."""
+        if options.etl_name:
+            raise _no_etl()
         return self._store.open(bucket, name, options)
 
     def read(self, bucket: BucketRef, name: str, options: GetOptions = DEFAULT_GET) -> bytes:
         """The whole answer of `open` in memory: for small objects, ranges and members."""
+        if options.etl_name:
+            raise _no_etl()
         return self._store.read(bucket, name, options)
 
     def head(self, bucket: BucketRef, name: str) -> ObjectProps:
@@ -345,7 +354,7 @@ class LocalTransport:
         """The two nodes that an embedded store stands for, both this process."""
         from aiscore.transport.local_cluster import embedded_cluster
 
-        return embedded_cluster(self.mountpaths())
+        return embedded_cluster(self.mountpaths(), self._store.load(), self.config().space)
 
     def node_log(self, node: str, severity: str = "") -> Iterator[bytes]:
         """An embedded store writes no log."""
@@ -372,6 +381,14 @@ class LocalTransport:
         """Ask running jobs to stop, wherever they run; how many were asked."""
         return self._store.stop_xactions(wanted)
 
+    def forget_xactions(self, wanted: XactionFilter) -> int:
+        """Remove jobs that have ended from the table; how many there were."""
+        return self._store.forget_xactions(wanted)
+
     def counters(self) -> Mapping[str, int]:
         """Counters of this process since it opened the store, by upstream's internal names (`getbatch.n`)."""
         return self._store.counters()
+
+
+def _no_etl() -> UnsupportedError:
+    return UnsupportedError("an embedded store transforms nothing")

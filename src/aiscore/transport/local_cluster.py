@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from aiscore._version import __version__
 from aiscore.model.cluster import ONLINE, ClusterInfo, NodeInfo, NodeRole
+from aiscore.model.config_sections import SpaceConfig
+from aiscore.model.load import LoadVector
 from aiscore.model.storage import MountpathInfo, MountpathState
+from aiscore.wire.nodes import alerts_of, state_flags
 
 __all__ = ["embedded_cluster"]
 
@@ -13,8 +16,10 @@ _DEPLOYMENT = "embedded"
 _BUILD = f"aiscore-{__version__}"
 
 
-def embedded_cluster(mountpaths: Sequence[MountpathInfo]) -> ClusterInfo:
-    """One proxy and one target, which has the mountpaths."""
+def embedded_cluster(
+    mountpaths: Sequence[MountpathInfo], load: LoadVector, space: SpaceConfig
+) -> ClusterInfo:
+    """One proxy and one target, which has the mountpaths; `space` tells when they are too full."""
     # Mountpaths of one disk share its space: counted once.
     disks = {(info.disk_used, info.disk_total) for info in mountpaths}
     unused = sum(info.state is not MountpathState.ENABLED for info in mountpaths)
@@ -27,10 +32,13 @@ def embedded_cluster(mountpaths: Sequence[MountpathInfo]) -> ClusterInfo:
         build=_BUILD,
         deployment=_DEPLOYMENT,
     )
+    shares = [100 * info.disk_used // info.disk_total for info in mountpaths if info.disk_total]
     target = NodeInfo(
         id=_ID,
         role=NodeRole.TARGET,
         status=status,
+        alerts=alerts_of(state_flags(load, max(shares, default=0), space)),
+        pressure=load.texts,
         version=__version__,
         build=_BUILD,
         deployment=_DEPLOYMENT,

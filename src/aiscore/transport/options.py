@@ -6,9 +6,12 @@ The environment variables are those of AIStore's own clients, so one set-up serv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from aiscore.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from aiscore.transport.tracing import Tracer
 
 __all__ = ["ConnectionOptions"]
 
@@ -36,7 +39,10 @@ class ConnectionOptions:
         backoff_s: longest wait before the first repetition after 429 or 503; doubles with each. The wait itself is a
             random part of it, so that many clients do not return at once.
         deadline_s: how long an operation goes on trying after it last made progress; 0 sets no limit but `retries`.
+        gateways: other proxies of the same cluster, as URLs: each request begins at one of them, or at the endpoint, at
+            random. The token is for them too.
         verify_content: compare whole objects with their checksum after they came over the network.
+        tracer: is told when the steps of each request were done.
     """
 
     ca_file: str = ""
@@ -50,7 +56,9 @@ class ConnectionOptions:
     retries: int = 5
     backoff_s: float = 3.0
     deadline_s: float = 120.0
+    gateways: tuple[str, ...] = ()
     verify_content: bool = False
+    tracer: "Tracer | None" = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout_s", "read_timeout_s", "backoff_s", "deadline_s"):

@@ -56,11 +56,15 @@ class Pool:
         Raises:
             TransportError: no answer came.
         """
+        tracer = self._options.tracer
+        times = None if tracer is None else tracer.begin()
         while True:
-            connection = self._take(careful=not is_safe or not payload.is_repeatable)
+            connection = self.take(careful=not is_safe or not payload.is_repeatable)
+            if times is not None:
+                times.connected()
             try:
                 response = connection.request(
-                    method, head, payload, expect_continue=expect_continue
+                    method, head, payload, expect_continue=expect_continue, times=times
                 )
             except StaleConnectionError:
                 # A new connection cannot be stale, so this ends.
@@ -68,9 +72,41 @@ class Pool:
                     continue
                 raise
             response.pool = self
+            if tracer is not None and times is not None:
+                times.answered(response.status)
+                tracer.add(times)
             if not response.size and response.size is not None:
                 response.close()
             return response
+
+    def take(self, *, careful: bool = False) -> Connection:
+        """A kept connection, or a new one; `give_back` keeps it for the next.
+
+        Args:
+            careful: look whether the server has closed it, however short ago it was used.
+
+        Raises:
+            UnavailableError: the pool is closed.
+            ConnectError: nobody answers there.
+        """
+        if self._is_closed:
+            raise UnavailableError(f"the connection to {self.endpoint.url} is closed")
+        idle = self._idle
+        while idle:
+            try:
+                connection = idle.pop()
+            except IndexError:
+                break  # another thread took the last one
+            age = time.monotonic() - connection.used_at
+            if connection.epoch == current_epoch() and age < IDLE_MAX_S:
+                if age < IDLE_CHECK_S and not careful:
+                    connection.is_reused = True
+                    return connection
+                if connection.is_alive():
+                    connection.is_reused = True
+                    return connection
+            connection.close()
+        return Connection(self.endpoint, self._options, self._tls)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose answer has been read to its end."""
@@ -97,23 +133,3 @@ class Pool:
                 self._idle.pop().close()
             except IndexError:
                 return
-
-    def _take(self, *, careful: bool) -> Connection:
-        if self._is_closed:
-            raise UnavailableError(f"the connection to {self.endpoint.url} is closed")
-        idle = self._idle
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:
-                break  # another thread took the last one
-            age = time.monotonic() - connection.used_at
-            if connection.epoch == current_epoch() and age < IDLE_MAX_S:
-                if age < IDLE_CHECK_S and not careful:
-                    connection.is_reused = True
-                    return connection
-                if connection.is_alive():
-                    connection.is_reused = True
-                    return connection
-            connection.close()
-        return Connection(self.endpoint, self._options, self._tls)

@@ -64,6 +64,7 @@ from aiscore.transport.base import (
     ObjectReader,
 )
 from aiscore.transport.control import ControlClient
+from aiscore.transport.drain import Drain
 from aiscore.transport.options import ConnectionOptions
 from aiscore.transport.remote_buckets import RemoteBuckets
 from aiscore.transport.remote_jobs import Jobs
@@ -139,6 +140,10 @@ class RemoteTransport:
         """Apply dotted property changes as a whole or not at all; the new properties."""
         return self._buckets.set_props(bucket, changes, force=force)
 
+    def mirror_bucket(self, bucket: BucketRef, copies: int) -> BucketProps:
+        """Keep every object on `copies` mountpaths; 1 ends mirroring."""
+        return self._buckets.mirror(bucket, copies)
+
     def reset_bucket_props(self, bucket: BucketRef) -> BucketProps:
         """Back to the cluster's defaults."""
         return self._buckets.reset_props(bucket)
@@ -182,6 +187,13 @@ class RemoteTransport:
     def open(self, bucket: BucketRef, name: str, options: GetOptions = DEFAULT_GET) -> ObjectReader:
         """Open an object, a range, a member, or a selection of members."""
         return open_remote(self._session, bucket, check_object_name(name), options)
+
+    def drain(self, bucket: BucketRef) -> Drain | None:
+        """What reads whole objects only for the time it takes; None over TLS, and with gateways drawn at random."""
+        session = self._session
+        if session.endpoint.is_tls or session.options.gateways:
+            return None
+        return Drain(session, bucket)
 
     def read(self, bucket: BucketRef, name: str, options: GetOptions = DEFAULT_GET) -> bytes:
         """The whole answer of `open` in memory: for small objects, ranges and members."""
@@ -435,6 +447,11 @@ class RemoteTransport:
     def stop_xactions(self, wanted: XactionFilter) -> int:
         """Ask running jobs to stop, wherever they run; how many were asked."""
         return self._jobs.stop(wanted, self._control)
+
+    def forget_xactions(self, wanted: XactionFilter) -> int:
+        """Remove jobs that have ended from the table; how many there were."""
+        self._store.need("forget jobs", name="xactions")
+        return self._jobs.forget(wanted, self._control)
 
     def counters(self) -> Mapping[str, int]:
         """Counters of the server's process since it opened the store, by upstream's internal names."""

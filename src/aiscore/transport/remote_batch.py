@@ -31,8 +31,8 @@ from aiscore.wire.batch import (
     member_name,
     split_multipart,
 )
-from aiscore.wire.buckets import bucket_query
-from aiscore.wire.names import JSON_TYPE, H, Path
+from aiscore.wire.buckets import bucket_query, object_path
+from aiscore.wire.names import JSON_TYPE, H, Path, Q
 
 __all__ = [
     "BatchAnswer",
@@ -109,6 +109,16 @@ def ask(
             return BatchAnswer(response, request)
         except TransportError as exc:
             attempts.wait(exc)
+
+
+def _look_at(session: Session, request: BatchRequest, entry: BatchEntry) -> None:
+    """Raise the error of an entry, if there is one."""
+    bucket = bucket_of_entry(request, entry)
+    query = bucket_query(bucket)
+    if entry.archpath is not None:
+        query[Q.ARCHPATH] = entry.archpath
+    target = object_path(bucket, entry.name) + query_text(query)
+    session.open(Call("HEAD" if entry.archpath is None else "GET", target)).close()
 
 
 def bucket_of_entry(request: BatchRequest, entry: BatchEntry) -> BucketRef:
@@ -188,13 +198,24 @@ class Delivery:
             try:
                 member = self.tar.next()
                 if member is None:
-                    raise MalformedAnswerError(
-                        f"the batch from {self._session.endpoint.url} has {self.position} entries, "
-                        f"{len(entries)} were asked for"
-                    )
+                    raise self._why_it_ended()
                 return self._matched(entries[self.position], member)
             except TransportError as exc:
                 self.broken(exc)
+
+    def _why_it_ended(self) -> AisError:
+        """AIStore ends a streaming batch at what it cannot read, and does not say why: ask for that alone."""
+        entries = self._request.entries
+        error: AisError = MalformedAnswerError(
+            f"the batch from {self._session.endpoint.url} has {self.position} entries, "
+            f"{len(entries)} were asked for"
+        )
+        self._drop()
+        try:
+            _look_at(self._session, self._request, entries[self.position])
+        except AisError as exc:
+            error = exc
+        return error
 
     @property
     def tar(self) -> TarStream:

@@ -95,7 +95,15 @@ class RemoteBuckets:
         """See `Transport.set_bucket_props`."""
         from aiscore.wire.props import encode_changes
 
-        self.act("PATCH", bucket, Action.SET_PROPS, encode_changes(changes, force=force))
+        answer = self.act("PATCH", bucket, Action.SET_PROPS, encode_changes(changes, force=force))
+        # A cluster answers with the id of the job that follows from the change.
+        self._jobs.wait(XactionKind.MIRROR, answer)
+        return self.head(bucket)
+
+    def mirror(self, bucket: BucketRef, copies: int) -> BucketProps:
+        """See `Transport.mirror_bucket`."""
+        answer = self.act("POST", bucket, Action.MAKE_N_COPIES, copies)
+        self._jobs.wait(XactionKind.MIRROR, answer)
         return self.head(bucket)
 
     def reset_props(self, bucket: BucketRef) -> BucketProps:
@@ -114,7 +122,7 @@ class RemoteBuckets:
 
     def summarize(self, bucket: BucketRef, prefix: str) -> BucketSummary:
         """See `Transport.summarize_bucket`; the first answer is an id, by which the counts are asked for."""
-        from aiscore.wire.messages import decode_summary
+        from aiscore.wire.summaries import decode_summary
 
         value: dict[str, object] = {
             "uuid": "",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiscore.errors import InvalidArgumentError, ProtocolError, XactionNotFoundError
 from aiscore.model.bucket import BucketRef
-from aiscore.model.xaction import KINDS, XactionFilter, XactionKind, XactionSnap, XactionState
+from aiscore.model.xaction import XactionFilter, XactionKind, XactionSnap, XactionState
 from aiscore.transport.body import BytesPayload
 from aiscore.transport.control import ControlClient
 from aiscore.transport.session import Answer, Call, Session, query_text
@@ -21,7 +21,7 @@ POLL_FIRST_S = 0.002
 """First wait: many jobs of one node end at once."""
 POLL_MAX_S = 1.0
 IDLE_POLLS = 2
-"""An on-demand job is done when it was idle as many times in a row."""
+"""A job that waits for more work is done when it was idle as many times in a row."""
 UNKNOWN_MAX_S = 10.0
 """How long a job that was just started may be unknown: the nodes of a cluster learn of it one after the other."""
 
@@ -31,6 +31,7 @@ _TABLED = frozenset(
         XactionKind.COPY_BUCKET,
         XactionKind.DELETE_OBJECTS,
         XactionKind.LRU,
+        XactionKind.MIRROR,
         XactionKind.PROMOTE,
         XactionKind.RECHUNK,
         XactionKind.RENAME_BUCKET,
@@ -90,6 +91,14 @@ class Jobs:
             control.call("PUT", Path.CLUSTER, body)
         return len(running)
 
+    def forget(self, wanted: XactionFilter, control: ControlClient) -> int:
+        """Remove jobs that have ended; how many there were."""
+        answer = control.call("POST", Path.XACTIONS, encode_json(encode_filter(wanted)))
+        count = _json(answer)
+        if not isinstance(count, int):
+            raise ProtocolError("malformed answer about jobs: expected a number")
+        return count
+
     def run(
         self, kind: XactionKind, bucket: BucketRef | None, control: ControlClient, *, force: bool
     ) -> XactionSnap:
@@ -137,7 +146,8 @@ class Jobs:
             if snap is not None:
                 if snap.is_finished:
                     return snap
-                idle = idle + 1 if snap.is_idle and KINDS[kind].is_on_demand else 0
+                # More kinds wait idle in AIStore than here: packing and copying of selected objects do.
+                idle = idle + 1 if snap.is_idle else 0
                 if idle >= IDLE_POLLS or (idle and self._is_ours()):
                     return replace(snap, state=XactionState.FINISHED)
             self._sleep(delay)

@@ -15,8 +15,9 @@ from aiscore.transport.remote_read import plain_target
 from aiscore.transport.remote_store import RemoteStore
 from aiscore.transport.session import Call, Session, query_text
 from aiscore.wire.buckets import bucket_query, object_path, object_uname
+from aiscore.wire.conditions import precondition_headers
 from aiscore.wire.names import JSON_TYPE, Action, H, Q
-from aiscore.wire.objects import precondition_headers, props_from_headers, put_request
+from aiscore.wire.objects import props_from_headers, put_request
 
 __all__ = ["RemoteObjects"]
 
@@ -134,6 +135,11 @@ class RemoteObjects:
 
         check_object_name(name)
         check_custom(custom)
+        if "members" not in self._store.extensions and not all(custom.values()):
+            # AIStore would keep the empty values.
+            old = {} if replace_all else self.head(bucket, name).custom
+            custom = {key: value for key, value in {**old, **custom}.items() if value}
+            replace_all = True
         query = bucket_query(bucket) | ({Q.NEW_CUSTOM: Q.TRUE} if replace_all else {})
         payload = BytesPayload(encode_action("", "", dict(custom)))
         target = object_path(bucket, name) + query_text(query)
@@ -143,13 +149,21 @@ class RemoteObjects:
                 return self.head(bucket, name)
             return props_from_headers(name, response.headers.get, response.header_all)
 
+    def _found(self, bucket: BucketRef, name: str) -> ObjectProps:
+        """Properties, from a server that is not known to be AIStore."""
+        with self._session.open(Call("HEAD", plain_target(bucket, name))) as response:
+            if response.header(H.PRESENT) is None:
+                raise ProtocolError(f"{response.url} answers a PUT as AIStore does not")
+            return props_from_headers(name, response.headers.get, response.header_all)
+
     def _stored(
         self, response: Response, bucket: BucketRef, name: str, payload: Payload
     ) -> ObjectProps:
         """Properties of what was just written; AIStore's answer does not tell the size."""
         if not any(header.startswith("ais-") for header in response.headers):
-            # Any web server may say 200 to a PUT; nothing tells that this one has stored it.
-            raise ProtocolError(f"{response.url} answers a PUT as AIStore does not")
+            # AIStore says nothing when the object was there already, with this checksum; any web server may say 200.
+            response.read_all()
+            return self._found(bucket, name)
         props = props_from_headers(name, response.headers.get, response.header_all)
         if response.header(H.SIZE) is not None:
             return props

@@ -28,7 +28,8 @@ from aiscore.transport.retry import Attempts
 from aiscore.transport.session import Call, Session, query_text
 from aiscore.wire.buckets import bucket_query, quote_path
 from aiscore.wire.names import H, Path
-from aiscore.wire.objects import get_request, parse_content_range, props_from_headers
+from aiscore.wire.objects import get_request, props_from_headers
+from aiscore.wire.ranges import parse_content_range
 
 __all__ = ["RemoteReader", "Source", "open_remote", "plain_target", "read_remote", "source_of"]
 

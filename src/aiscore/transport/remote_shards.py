@@ -15,6 +15,7 @@ from aiscore.model.objects import (
     ListOptions,
     ListProp,
     ObjectProps,
+    PutOptions,
 )
 from aiscore.model.stream import Body
 from aiscore.transport.body import Block, Payload, StreamPayload, payload_of
@@ -110,14 +111,31 @@ class RemoteShards:
         mode: ArchivePutMode,
         archmime: ArchiveFormat | None,
     ) -> ObjectProps:
-        """See `Transport.put_members`; AIStore takes one member at a time."""
+        """See `Transport.put_members`; AIStore takes a whole shard, or one member more."""
         check_object_name(shard)
         if "members" not in self._store.extensions:
+            if mode is ArchivePutMode.CREATE:
+                return self._put_whole(bucket, shard, members, archmime)
             return self._put_one(bucket, shard, list(members), mode, archmime)
         query = _query(bucket, archmime) | {Q.MODE: mode.value}
         target = f"{Path.MEMBERS}/{bucket.name}/{quote_path(shard)}{query_text(query)}"
         payload = StreamPayload(_tar_of(members, bucket.object_cname(shard)), None)
         return self._send(Call("PUT", target, (), payload, is_safe=False), shard)
+
+    def _put_whole(
+        self,
+        bucket: BucketRef,
+        shard: str,
+        members: Iterable[Member],
+        archmime: ArchiveFormat | None,
+    ) -> ObjectProps:
+        """Make the archive here."""
+        from aiscore.engine.archive.writer import new_archive  # codecs, which no other call needs
+
+        cname = bucket.object_cname(shard)
+        new = ((m.name, m.size, _content(m, cname).blocks()) for m in members)
+        archive = new_archive(cname, shard, new, archmime)
+        return self._objects.put(bucket, shard, archive, PutOptions())
 
     def _put_one(
         self,
@@ -127,15 +145,16 @@ class RemoteShards:
         mode: ArchivePutMode,
         archmime: ArchiveFormat | None,
     ) -> ObjectProps:
+        for member in members:
+            check_member_name(member.name)
         if len(members) != 1:
             raise UnsupportedError(
-                f"cannot put {len(members)} members into {bucket.object_cname(shard)} at once - "
+                f"cannot append {len(members)} members to {bucket.object_cname(shard)} at once - "
                 f"{self._session.endpoint.url} does not support it",
                 hint="put them one by one: then a failure leaves those before it",
             )
         (member,) = members
-        check_member_name(member.name)
-        payload = payload_of(member.body, member.size, _where(bucket.object_cname(shard), member))
+        payload = _content(member, bucket.object_cname(shard))
         query = _query(bucket, archmime) | {Q.ARCHPATH: member.name}
         headers = ((H.PINE, str(pine_of(mode))),)
         target = object_path(bucket, shard) + query_text(query)
@@ -183,7 +202,7 @@ def _tar_of(members: Iterable[Member], cname: str) -> Iterator[Block]:
     """The members as a tar; a body that is not as long as its member says fails the upload."""
     for member in members:
         check_member_name(member.name)
-        payload: Payload = payload_of(member.body, member.size, _where(cname, member))
+        payload = _content(member, cname)
         info = tarfile.TarInfo(member.name)
         info.size = member.size
         yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
@@ -193,8 +212,8 @@ def _tar_of(members: Iterable[Member], cname: str) -> Iterator[Block]:
     yield TAR_END
 
 
-def _where(cname: str, member: Member) -> str:
-    return f"{cname}/{member.name}"
+def _content(member: Member, cname: str) -> Payload:
+    return payload_of(member.body, member.size, f"{cname}/{member.name}")
 
 
 def _query(bucket: BucketRef, archmime: ArchiveFormat | None) -> dict[str, str]:

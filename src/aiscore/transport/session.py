@@ -1,7 +1,7 @@
 """Requests to one store: redirects followed, failures retried, error answers raised as their class.
 
 AIStore's proxies answer object requests with a redirect to the node that holds the object. Method, headers and body
-are kept, the body is opened anew. The token goes to the server it was meant for and to no other.
+are kept, the body is opened anew. The token goes to the servers it was meant for and to no other.
 """
 
 import re
@@ -95,6 +95,8 @@ class Session:
             InvalidArgumentError: not an endpoint.
         """
         self.endpoint = Endpoint.parse(endpoint)
+        others = [Endpoint.parse(url) for url in options.gateways]
+        self._gateways = tuple({self.endpoint, *others}) if others else ()
         self.options = options
         self._pools: dict[Endpoint, Pool] = {}
         self._home: Pool | None = None  # of `endpoint`
@@ -142,12 +144,15 @@ class Session:
                     raise
                 attempts.wait(exc)
 
-    def open(self, call: Call, attempts: Attempts | None = None) -> Response:
+    def open(
+        self, call: Call, attempts: Attempts | None = None, *, first: Response | None = None
+    ) -> Response:
         """The same, with the body of the answer still to be read.
 
         Args:
             call: the request.
             attempts: the tries of the operation that it belongs to.
+            first: the answer of the first try, where the request was sent already.
 
         Raises:
             AisError: the server says so.
@@ -155,7 +160,7 @@ class Session:
         """
         while True:
             try:
-                response = self._follow(call)
+                response = self._follow(call, first)
             except TransportError as exc:
                 if not self._may_repeat(call, exc):
                     raise
@@ -166,12 +171,23 @@ class Session:
                 if response.status < 300 or response.status in call.accept:
                     return response
                 after_s = retry_after(response.header("Retry-After"))
-                error, is_plain = _error_of(response, call.method)
+                error, is_plain = _error_of(response, call)
+                if isinstance(error, ThrottledError):
+                    error.retry_after_s = after_s or error.retry_after_s
                 if not _is_worth_repeating(call, error, asked=is_plain or after_s > 0):
                     raise error
             if attempts is None:
                 attempts = self.attempts()
             attempts.wait(error, after_s)
+            first = None
+
+    def head_of(self, call: Call) -> bytes:
+        """Request line and headers of a call to the store, without those of a body."""
+        return self._head(self.endpoint, call, call.target)
+
+    def home_pool(self) -> Pool:
+        """The connections to the store itself."""
+        return self._pool(self.endpoint)
 
     def control_headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Headers that another HTTP client must send to `endpoint`: the token only to the one it is for."""
@@ -193,28 +209,34 @@ class Session:
             return self.has_answered
         return call.is_safe
 
-    def _follow(self, call: Call) -> Response:
-        """One try."""
+    def _follow(self, call: Call, response: Response | None = None) -> Response:
+        """One try; `response` when its first request was sent already."""
         endpoint, target = self.endpoint, call.target
+        if self._gateways:
+            from random import choice  # here: the import costs milliseconds that most never need
+
+            endpoint = choice(self._gateways)
         seen: list[tuple[Endpoint, str]] = []
         while True:
-            pool = self._home if endpoint is self.endpoint else None
-            if pool is None:
-                pool = self._pool(endpoint)
-            response = pool.request(
-                call.method,
-                self._head(endpoint, call, target),
-                call.payload,
-                expect_continue=self._asks_first(call.payload),
-                # The second try of a DELETE finds nothing: its caller must know that there was a first.
-                is_safe=call.is_safe and call.method != "DELETE",
-            )
+            if response is None:
+                pool = self._home if endpoint is self.endpoint else None
+                if pool is None:
+                    pool = self._pool(endpoint)
+                response = pool.request(
+                    call.method,
+                    self._head(endpoint, call, target),
+                    call.payload,
+                    expect_continue=self._asks_first(call.payload),
+                    # The second try of a DELETE finds nothing: its caller must know that there was a first.
+                    is_safe=call.is_safe and call.method != "DELETE",
+                )
             if response.status not in REDIRECTS:
                 return response
             self._redirects = self.has_answered = True
             location = response.header(H.LOCATION)
             # Read, not dropped: AIStore's redirects have a short body, and a connection with bytes left is lost.
             _read_some(response)
+            response = None
             seen.append((endpoint, target))
             endpoint, target = next_place(endpoint, location)
             if (endpoint, target) in seen or len(seen) > REDIRECTS_MAX:
@@ -242,7 +264,7 @@ class Session:
 
     def _common(self, endpoint: Endpoint) -> bytes:
         lines = [("Host", endpoint.authority), (H.USER_AGENT, USER_AGENT)]
-        if self.options.token and endpoint == self.endpoint:
+        if self.options.token and (endpoint == self.endpoint or endpoint in self._gateways):
             lines.append((H.AUTHORIZATION, f"Bearer {self.options.token}"))
         return b"".join(map(_header_line, lines))
 
@@ -287,18 +309,19 @@ def _header_line(header: tuple[str, str]) -> bytes:
         raise InvalidArgumentError(f"invalid header {name}: {value!r} is not Unicode") from None
 
 
-def _error_of(response: Response, method: str) -> tuple[AisError, bool]:
+def _error_of(response: Response, call: Call) -> tuple[AisError, bool]:
     """The error that an answer stands for, and whether it is without AIStore's message."""
     status = response.status
     if status < 400:
         response.close()
         return MalformedAnswerError(f"unexpected status {status} from {response.url}"), False
-    if method == "HEAD":
+    if call.method == "HEAD":
         body = (response.header(H.ERROR) or "").encode("utf-8", "surrogateescape")
         response.close()
     else:
         body = _read_some(response)
-    return decode_error(status, body, method=method), not body.lstrip().startswith(b"{")
+    error = decode_error(status, body, method=call.method, target=call.target)
+    return error, not body.lstrip().startswith(b"{")
 
 
 def _read_some(response: Response) -> bytes:

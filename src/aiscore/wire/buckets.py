@@ -1,11 +1,12 @@
 """A bucket in a query, in JSON, in a URL path and as `uname`."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.bucket import GLOBAL_NAMESPACE, BucketRef, Namespace, Provider
-from aiscore.model.names import check_prefix
+from aiscore.model.names import check_object_name, check_prefix
 from aiscore.wire.names import Path, Q
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "bucket_path",
     "bucket_query",
     "bucket_to_json",
+    "checked_path",
     "namespace_text",
     "object_path",
     "object_uname",
@@ -23,6 +25,9 @@ __all__ = [
 
 _KNOWN_MAX = 1024
 """Buckets remembered by their spelling: reading one anew costs as much as finding a small object."""
+_PLAIN_MAX = 256
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+"""Names that no rule forbids, and that are the same in a URL."""
 
 
 def bucket_query(bucket: BucketRef) -> dict[str, str]:
@@ -130,6 +135,18 @@ def quote_path(name: str) -> str:
     except UnicodeEncodeError:
         check_prefix(name)
         raise
+
+
+def checked_path(name: str) -> str:
+    """The name of an object, checked and percent-encoded.
+
+    Raises:
+        InvalidNameError: no object can have it.
+    """
+    # One look at it decides for nearly every name what both would find out in a dozen.
+    if len(name) <= _PLAIN_MAX and _PLAIN.fullmatch(name):
+        return name
+    return quote_path(check_object_name(name))
 
 
 @lru_cache(maxsize=_KNOWN_MAX)

@@ -79,6 +79,8 @@ class NodeState:
     CERT_EXPIRES_SOON = 1 << 16
     CERT_EXPIRED = 1 << 17
     CERT_INVALID = 1 << 18
+    OUT_OF_CPU = 1 << 20
+    LOW_CPU = 1 << 21
 
 
 HEALTHY = NodeState.CLUSTER_STARTED | NodeState.NODE_STARTED

@@ -12,7 +12,9 @@ from aiscore.errors import (
     AccessDeniedError,
     AisError,
     AlreadyExistsError,
+    ArchiveError,
     ArchpathNotFoundError,
+    BatchAbortedError,
     BucketAlreadyExistsError,
     BucketNotFoundError,
     BusyError,
@@ -20,6 +22,7 @@ from aiscore.errors import (
     ChecksumMismatchError,
     CorruptionError,
     InvalidArgumentError,
+    LimitedCoexistenceError,
     MountpathNotFoundError,
     NotFoundError,
     ObjectNotFoundError,
@@ -50,6 +53,7 @@ _TCODES: tuple[tuple[type[AisError], str], ...] = (
     (AccessDeniedError, "ErrBucketAccessDenied"),
     (BucketAlreadyExistsError, "ErrBucketAlreadyExists"),
     (AlreadyExistsError, "ErrAlreadyExists"),
+    (LimitedCoexistenceError, "ErrLimitedCoexistence"),
     (BusyError, "ErrBusy"),
     (RangeNotSatisfiableError, "ErrRangeNotSatisfiable"),
     (UnsupportedError, "ErrUnsupp"),
@@ -68,7 +72,7 @@ _CLASS_OF_TCODE: dict[str, type[AisError]] = {
     "ErrBusy": BusyError,
     "ErrCapExceeded": CapacityExceededError,
     "ErrInvalidCksum": ChecksumMismatchError,
-    "ErrLimitedCoexistence": BusyError,
+    "ErrLimitedCoexistence": LimitedCoexistenceError,
     "ErrLmetaCorrupted": CorruptionError,
     "ErrMpathNotFound": MountpathNotFoundError,
     "ErrNotImpl": UnsupportedError,
@@ -140,26 +144,34 @@ def encode_error(exc: AisError, *, method: str, path: str, peer: str, node: str)
     return json.dumps(body, separators=(",", ":")).encode() + b"\n"
 
 
-def decode_error(status: int, body: bytes, *, method: str) -> AisError:
+def decode_error(status: int, body: bytes, *, method: str, target: str = "") -> AisError:
     """The error that an answer stands for; never raises.
 
     Args:
         status: HTTP status, 400 or above.
         body: the answer's body, or the value of `H.ERROR` for HEAD.
         method: of the request: a 409 of GET means "busy", of others "exists".
+        target: of the request; names the object when the server's message does not.
     """
     fields = _parse(body[:ERROR_BODY_MAX])
     message = _text(fields, "message") or _default_message(status)
     hint = _text(fields, "hint") or None
     cls = _class_of(status, fields, message, method)
+    if "code" not in fields and status < 500 and "://" not in message:
+        message = _object_of(target) + message
     if cls is CorruptionError:
         return CorruptionError(message, hint=hint, kind=_text(fields, "kind"))
     return cls(message, hint=hint)
 
 
 def error_of_code(code: str, message: str, *, hint: str | None = None, kind: str = "") -> AisError:
-    """The error of a class named by `AisError.code`: how the error of a job comes back; `AisError` when unknown."""
-    cls = _classes().get(code, AisError)
+    """The error of a class named by `AisError.code`: how the error of a job comes back.
+
+    Without a code, as AIStore's jobs have none, the text tells what is missing; `AisError` when nothing tells.
+    """
+    cls = _classes().get(code)
+    if cls is None:
+        cls = _not_found_class(message) if "does not exist" in message else AisError
     if cls is CorruptionError:
         return CorruptionError(message, hint=hint, kind=kind)
     return cls(message, hint=hint)
@@ -192,6 +204,10 @@ def _class_of(status: int, fields: dict[str, object], message: str, method: str)
             return _exists_class(message)
         if "checksum" in lowered and ("bad" in lowered or "mismatch" in lowered):
             return ChecksumMismatchError
+        if "unsupported file format" in lowered or "unknown filename extension" in lowered:
+            return ArchiveError
+        if "exceeded soft-errors limit" in lowered:
+            return BatchAbortedError
     return _CLASS_OF_STATUS.get(status, AisError if status >= 500 else InvalidArgumentError)
 
 
@@ -199,14 +215,30 @@ def _not_found_class(message: str) -> type[AisError]:
     """404 without a type: the first URI in the text names what is missing, a bucket or an object."""
     if "mountpath" in message:
         return MountpathNotFoundError
-    if "xaction" in message:
+    if "xaction" in message or message.startswith('"x-'):
         return XactionNotFoundError
     match = re.search(_URI, message)
     if match is None:
         return NotFoundError
     if match[1] is None or match[1] == "/":
         return BucketNotFoundError
-    return ArchpathNotFoundError if "in archive" in message else ObjectNotFoundError
+    is_member = "in archive" in message or message[: match.start()].endswith(" in ")
+    return ArchpathNotFoundError if is_member else ObjectNotFoundError
+
+
+def _object_of(target: str) -> str:
+    """The cname of the object that a request is about, with a colon behind it; nothing when there is none."""
+    from urllib.parse import parse_qsl, unquote
+
+    from aiscore.wire.buckets import bucket_of
+    from aiscore.wire.names import Path
+
+    path, _, query = target.partition("?")
+    begin = f"{Path.OBJECTS}/"
+    bucket, _, name = path.removeprefix(begin).partition("/")
+    if not path.startswith(begin) or not name:
+        return ""
+    return f"{bucket_of(bucket, dict(parse_qsl(query))).object_cname(unquote(name))}: "
 
 
 def _exists_class(message: str) -> type[AisError]:

@@ -124,6 +124,8 @@ def encode_request(options: ListOptions, uuid: str = "") -> bytes:
     flags = 0
     if options.archive:
         flags |= Ls.ARCHIVE
+    if options.cached:
+        flags |= Ls.CACHED
     if options.delimiter:
         flags |= Ls.NO_RECURSION
         if not options.directories:
@@ -173,6 +175,7 @@ def decode_request(value: bytes | msgspec.Raw, *, is_extended: bool = False) -> 
         props=_wanted(_string(fields, "props"), flags),
         archive=bool(flags & Ls.ARCHIVE),
         directories=not flags & Ls.NO_DIRS,
+        cached=bool(flags & Ls.CACHED),
     )
     return ListRequest(
         options,

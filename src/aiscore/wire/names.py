@@ -131,6 +131,7 @@ class H:
     AUTHORIZATION: Final = "Authorization"
     CONTENT_LENGTH: Final = "Content-Length"
     CONTENT_RANGE: Final = "Content-Range"
+    RETRY_AFTER: Final = "Retry-After"
     CONTENT_TYPE: Final = "Content-Type"
     ETAG: Final = "ETag"
     IF_MATCH: Final = "If-Match"

@@ -9,11 +9,13 @@ from typing import cast
 
 from aiscore.errors import InvalidArgumentError, ProtocolError
 from aiscore.model.cluster import ONLINE, ClusterInfo, NodeInfo, NodeRole
+from aiscore.model.config_sections import SpaceConfig
+from aiscore.model.load import Grade, LoadVector
 from aiscore.model.storage import MountpathInfo, MountpathState
-from aiscore.wire.cluster import HEALTHY, NodeFlag
+from aiscore.wire.cluster import HEALTHY, NodeFlag, NodeState
 from aiscore.wire.messages import decode_json
 
-__all__ = ["alerts_of", "decode_map", "decode_status"]
+__all__ = ["alerts_of", "decode_map", "decode_status", "state_flags"]
 
 _ALERTS: Mapping[int, str] = {
     0: "vote-in-progress",
@@ -41,6 +43,8 @@ _ALERTS: Mapping[int, str] = {
 }
 """Bit of `state.flags` -> AIStore's name of it."""
 _NOT_YET = {1: "cluster-not-started-yet", 2: "node-not-started-yet"}
+_MEMORY_FLAGS = {Grade.HIGH: NodeState.LOW_MEMORY, Grade.CRITICAL: NodeState.OUT_OF_MEMORY}
+_CPU_FLAGS = {Grade.HIGH: NodeState.LOW_CPU, Grade.CRITICAL: NodeState.OUT_OF_CPU}
 _STATE_FLAGS = "state.flags"
 _UPTIME = "up.ns.time"
 
@@ -93,6 +97,7 @@ def decode_status(node: NodeInfo, body: bytes) -> NodeInfo:
         load=(_float(load.get("One")), _float(load.get("Five")), _float(load.get("Fifteen")))
         if load
         else None,
+        pressure={k: str(v) for k, v in _below(found, "pressure").items()},
         disk_used=used,
         disk_total=used + available,
         mountpaths=_mountpaths(capacity),
@@ -106,6 +111,22 @@ def alerts_of(flags: int) -> tuple[str, ...]:
         return ()  # a node that does not tell
     missing = [name for bit, name in _NOT_YET.items() if not flags >> bit & 1]
     return (*missing, *(name for bit, name in _ALERTS.items() if flags >> bit & 1))
+
+
+def state_flags(load: LoadVector, used_pct: int = 0, space: SpaceConfig | None = None) -> int:
+    """`state.flags` of a node that works.
+
+    Args:
+        load: of its machine.
+        used_pct: of its fullest disk.
+        space: what is too full; None for a node without disks.
+    """
+    flags = HEALTHY | _MEMORY_FLAGS.get(load.memory, 0) | _CPU_FLAGS.get(load.cpu, 0)
+    if space is None:
+        return flags
+    if used_pct >= space.out_of_space:
+        return flags | NodeState.OUT_OF_SPACE
+    return flags | (NodeState.LOW_CAPACITY if used_pct >= space.highwm else 0)
 
 
 def _node(node_id: str, raw: Mapping[str, object], role: NodeRole, primary: str) -> NodeInfo:

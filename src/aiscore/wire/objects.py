@@ -13,17 +13,17 @@ from collections.abc import Callable, Collection, Mapping
 from aiscore.errors import InvalidArgumentError, ProtocolError, RangeNotSatisfiableError
 from aiscore.model.archive import ArchiveFormat, ArchiveMode
 from aiscore.model.bucket import BucketRef
-from aiscore.model.byterange import ByteRange
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import (
     ArchivePutMode,
     GetOptions,
     ObjectProps,
-    Precondition,
     PutOptions,
     check_custom,
 )
+from aiscore.wire.conditions import precondition_headers, precondition_of, quote_etag, unquote_etag
 from aiscore.wire.names import H, Q
+from aiscore.wire.ranges import parse_content_range, parse_range, range_header
 from aiscore.wire.values import decode_int, format_http_date, header_text, query_bool
 
 __all__ = [
@@ -33,25 +33,18 @@ __all__ = [
     "Headers",
     "archive_format_of",
     "checksum_of",
-    "content_range",
     "custom_headers",
     "custom_of",
     "get_options",
     "get_request",
     "head_headers",
-    "parse_content_range",
-    "parse_range",
     "parse_wanted",
     "pine_of",
-    "precondition_headers",
-    "precondition_of",
     "props_from_headers",
     "props_headers",
     "put_mode_of",
     "put_options",
     "put_request",
-    "quote_etag",
-    "range_header",
 ]
 
 Header = Callable[[str], str | None]
@@ -83,8 +76,6 @@ _PINE = {
     ArchivePutMode.APPEND: 1,
     ArchivePutMode.APPEND_OR_CREATE: 2,
 }
-_RANGE = r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})"
-_CONTENT_RANGE = r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)"
 _LOCATION = r"t\[[^\]]*\]:mp\[(.*)\]"
 
 
@@ -203,9 +194,10 @@ def props_from_headers(name: str, header: Header, header_all: HeaderAll) -> Obje
             custom=custom_of(header_all),
             location=_utf8(header("ais-location") or ""),
             copies=_int_of(header, "ais-mirror-copies", 1),
+            mirror_paths=_mirror_paths(header),
             chunk_count=_int_of(header, "ais-chunks-count", 1),
             chunk_size_max=_int_of(header, "ais-chunks-max-chunk-size", size),
-            etag=_unquote_etag(header("etag") or ""),
+            etag=unquote_etag(header("etag") or ""),
         )
     except InvalidArgumentError as exc:
         raise ProtocolError(f'invalid header in the answer about "{name}": {exc.message}') from exc
@@ -277,6 +269,10 @@ def get_request(options: GetOptions) -> tuple[dict[str, str], Headers]:
         query[Q.ARCHMIME] = options.archmime.value
     if options.verify_checksum:
         query[Q.VALIDATE_CHECKSUM] = Q.TRUE
+    if options.latest:
+        query[Q.LATEST_VERSION] = Q.TRUE
+    if options.etl_name:
+        query[Q.ETL_NAME] = options.etl_name
     if options.byte_range is None:
         return query, []
     return query, [(H.RANGE, range_header(options.byte_range))]
@@ -308,6 +304,8 @@ def get_options(query: Mapping[str, str], header: Header) -> GetOptions:
         archmode=None if mode is None else _archive_mode(mode),
         archmime=archive_format_of(query),
         verify_checksum=query_bool(query, Q.VALIDATE_CHECKSUM),
+        latest=query_bool(query, Q.LATEST_VERSION),
+        etl_name=query.get(Q.ETL_NAME, ""),
     )
 
 
@@ -378,45 +376,6 @@ def checksum_of(header: Header) -> Checksum | None:
     return Checksum.parse(type_name, value)
 
 
-def precondition_headers(precondition: Precondition | None) -> Headers:
-    """The conditions of a PUT or DELETE."""
-    headers: Headers = []
-    if precondition is None:
-        return headers
-    if precondition.if_absent:
-        headers.append((H.IF_NONE_MATCH, "*"))
-    if precondition.if_etag is not None:
-        headers.append((H.IF_MATCH, quote_etag(precondition.if_etag)))
-    if precondition.if_version is not None:
-        headers.append((H.IF_VERSION, header_text(precondition.if_version)))
-    return headers
-
-
-def precondition_of(header: Header) -> Precondition | None:
-    """The conditions of a PUT or DELETE.
-
-    Raises:
-        InvalidArgumentError: a condition that cannot be kept: a list of tags, `If-Match: *`, or an `If-None-Match`
-            other than `*`.
-    """
-    none_match, match, version = (
-        header("if-none-match"),
-        header("if-match"),
-        header("ais-if-version"),
-    )
-    if none_match is None and match is None and version is None:
-        return None
-    if none_match is not None and none_match.strip() != "*":
-        raise InvalidArgumentError(f'unsupported If-None-Match "{none_match[:100]}": expected *')
-    if match is not None and ("," in match or match.strip() == "*"):
-        raise InvalidArgumentError(f'unsupported If-Match "{match[:100]}": expected one ETag')
-    return Precondition(
-        if_absent=none_match is not None,
-        if_etag=None if match is None else _unquote_etag(match),
-        if_version=version,
-    )
-
-
 def pine_of(mode: ArchivePutMode) -> int:
     """The value of `H.PINE`: 0 creates, 1 appends, 2 appends or creates."""
     return _PINE[mode]
@@ -435,72 +394,6 @@ def put_mode_of(header: Header) -> ArchivePutMode:
     raise InvalidArgumentError(f'invalid {H.PINE} "{text[:32]}": expected 0, 1 or 2')
 
 
-# ranges and tags
-
-
-def range_header(byte_range: ByteRange) -> str:
-    """`bytes=5-9`, `bytes=5-`, `bytes=-5`."""
-    if byte_range.offset < 0:
-        return f"bytes={byte_range.offset}"
-    if byte_range.length is None:
-        return f"bytes={byte_range.offset}-"
-    return f"bytes={byte_range.offset}-{byte_range.offset + byte_range.length - 1}"
-
-
-def parse_range(text: str) -> ByteRange:
-    """Read one range.
-
-    Raises:
-        RangeNotSatisfiableError: more than one, or malformed; AIStore answers 416 to both.
-    """
-    match = re.fullmatch(_RANGE, text.strip(), re.ASCII | re.IGNORECASE)
-    if match is None or not (match[1] or match[2]):
-        what = "more than one range" if "," in text else "expected bytes=FIRST-LAST"
-        raise RangeNotSatisfiableError(f'not satisfiable range "{text[:100]}": {what}')
-    if not match[1]:
-        if int(match[2]) == 0:
-            raise RangeNotSatisfiableError(f'not satisfiable range "{text[:100]}": no bytes')
-        return ByteRange(-int(match[2]))
-    first = int(match[1])
-    if not match[2]:
-        return ByteRange(first)
-    if int(match[2]) < first:
-        raise RangeNotSatisfiableError(
-            f'not satisfiable range "{text[:100]}": ends before it starts'
-        )
-    return ByteRange(first, int(match[2]) - first + 1)
-
-
-def content_range(start: int, length: int, size: int) -> str:
-    """`bytes 5-9/100` for `length` bytes, at least one, from `start`."""
-    return f"bytes {start}-{start + length - 1}/{size}"
-
-
-def parse_content_range(text: str) -> tuple[int, int, int | None]:
-    """Start, length and size of the whole (None for `*`).
-
-    Raises:
-        ProtocolError: malformed.
-    """
-    match = re.fullmatch(_CONTENT_RANGE, text.strip(), re.ASCII)
-    if match is None or int(match[2]) < int(match[1]):
-        raise ProtocolError(f'invalid {H.CONTENT_RANGE} "{text[:100]}" in the answer')
-    start, last = int(match[1]), int(match[2])
-    size = None if match[3] == "*" else int(match[3])
-    if size is not None and last >= size:
-        raise ProtocolError(f'invalid {H.CONTENT_RANGE} "{text[:100]}" in the answer')
-    return start, last - start + 1, size
-
-
-def quote_etag(etag: str) -> str:
-    """The tag in the quotes that headers want; a quote inside is encoded."""
-    return '"' + header_text(etag).replace('"', "%22") + '"'
-
-
-def _unquote_etag(text: str) -> str:
-    return text.strip().removeprefix("W/").strip('"')
-
-
 # parts
 
 
@@ -516,10 +409,18 @@ def _location_headers(props: ObjectProps) -> Headers:
     return [(H.OBJECT_LOCATION, header_text(props.location))] if props.location else []
 
 
+def _mirror_paths(header: Callable[[str], str | None]) -> tuple[str, ...]:
+    paths = _utf8(header("ais-mirror-paths") or "").strip("[]").split(",")
+    return tuple(paths) if len(paths) > 1 else ()
+
+
 def _copies_headers(props: ObjectProps) -> Headers:
-    match = re.fullmatch(_LOCATION, props.location)
-    path = header_text(match[1]) if match else ""
-    return [(H.MIRROR_COPIES, str(props.copies)), (H.MIRROR_PATHS, f"[{path}]")]
+    paths = props.mirror_paths
+    if not paths:
+        match = re.fullmatch(_LOCATION, props.location)
+        paths = (match[1],) if match else ()
+    text = ",".join(map(header_text, paths))
+    return [(H.MIRROR_COPIES, str(props.copies)), (H.MIRROR_PATHS, f"[{text}]")]
 
 
 def _chunks_headers(props: ObjectProps) -> Headers:

@@ -22,19 +22,10 @@ from aiscore.model.multipart import (
 )
 from aiscore.model.objects import check_custom
 from aiscore.model.xaction import XactionSnap
+from aiscore.wire.conditions import precondition_headers, precondition_of, quote_etag
 from aiscore.wire.messages import decode_json, decode_value
 from aiscore.wire.names import H, Q
-from aiscore.wire.objects import (
-    Header,
-    HeaderAll,
-    Headers,
-    checksum_of,
-    custom_headers,
-    custom_of,
-    precondition_headers,
-    precondition_of,
-    quote_etag,
-)
+from aiscore.wire.objects import Header, HeaderAll, Headers, checksum_of, custom_headers, custom_of
 from aiscore.wire.values import decode_int, query_bool
 
 __all__ = [

@@ -131,7 +131,13 @@ def parse_atime(text: str) -> int:
 
 def format_http_date(time_ns: int) -> str:
     """`Last-Modified`: `Sun, 23 Nov 2025 05:18:00 GMT`."""
-    at = time.gmtime(time_ns // SECOND)
+    return _http_date(time_ns // SECOND)
+
+
+@lru_cache(maxsize=1_024)
+def _http_date(time_s: int) -> str:
+    """Remembered, because objects that were loaded together share their seconds."""
+    at = time.gmtime(time_s)
     return (
         f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} "
         f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"

@@ -45,12 +45,15 @@ class AffineOrder:
         if not len(positions):
             return positions.copy()
         gaps = self._gaps(epoch)
-        steps = positions + np.searchsorted(gaps, positions, side="right")
-        first = int(steps.min())
-        steps -= first
+        low, high = int(positions.min()), int(positions.max())
+        before, until = np.searchsorted(gaps, (low, high), side="right").tolist()
+        first = low + before
+        steps = positions - low
+        if before != until:  # a residue that is no index falls among them
+            steps += np.searchsorted(gaps, positions, side="right") - before
         a, b = self.factors(epoch)
         base = (b + a * first) % self.prime
-        if a * int(steps.max()) + base < _INT64:
+        if a * (high - low + until - before) + base < _INT64:
             steps *= a
             steps += base
             steps %= self.prime

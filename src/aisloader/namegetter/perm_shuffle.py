@@ -16,5 +16,5 @@ class ShuffleOrder(TableOrder):
     def _build(self, epoch: int) -> Table:
         key = [derive_key(*self._key, epoch, part) for part in range(2)]
         table = np.arange(self.count, dtype=np.uint32)
-        np.random.Generator(np.random.Philox(key=key)).shuffle(table)
+        np.random.Generator(np.random.SFC64(key)).shuffle(table)
         return table

@@ -47,9 +47,17 @@ class ClusterParams:
         False, "randomproxy", Kind.BOOL, "send each request to a gateway drawn at random"
     )
     s3endpoint: str = option(
-        "", "s3endpoint", Kind.TEXT, "S3 endpoint to load directly, without AIStore"
+        "",
+        "s3endpoint",
+        Kind.TEXT,
+        "S3 endpoint to load directly, without AIStore: http(s)://HOST[:PORT][/PATH]",
     )
-    s3profile: str = option("", "s3profile", Kind.TEXT, "profile of the S3 configuration to use")
+    s3profile: str = option(
+        "",
+        "s3profile",
+        Kind.TEXT,
+        "profile of the AWS configuration with the credentials (default: AWS_PROFILE)",
+    )
     s3_use_path_style: bool = option(
         False, "s3-use-path-style", Kind.BOOL, "address S3 buckets in the path; with -s3endpoint"
     )
@@ -58,6 +66,11 @@ class ClusterParams:
     def is_s3(self) -> bool:
         """True when the load goes to an S3 endpoint directly."""
         return bool(self.s3endpoint)
+
+    @property
+    def shown(self) -> str:
+        """What is loaded, as people read it."""
+        return self.s3endpoint or self.endpoint or "embedded"
 
     @property
     def is_embedded(self) -> bool:
@@ -91,7 +104,11 @@ class ClusterParams:
             )
         if not (self.port.isascii() and self.port.isdecimal() and 0 < int(self.port) <= 65535):
             raise InvalidArgumentError(f'invalid -port "{self.port}": expected 1 to 65535')
-        if self.s3_use_path_style and not self.is_s3:
+        if self.is_s3:
+            from aisloader.s3.place import check_s3_endpoint
+
+            check_s3_endpoint(self.s3endpoint)
+        elif self.s3_use_path_style:
             raise InvalidArgumentError("-s3-use-path-style needs -s3endpoint")
 
 

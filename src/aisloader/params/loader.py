@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import xxhash
@@ -26,6 +28,7 @@ class LoaderParams:
         loadernum: how many loaders there are; 0 when nobody said.
         loaderidhashlen: bits of an id that is hashed from `loaderid`; 0 off.
         getloaderid: print the id and end.
+        start_at: when the clock starts; "" as soon as all is ready.
     """
 
     loaderid: str = option("0", "loaderid", Kind.TEXT, "id of this loader among several")
@@ -40,6 +43,13 @@ class LoaderParams:
         high=HASH_BITS_MAX,
     )
     getloaderid: bool = option(False, "getloaderid", Kind.BOOL, "print this loader's id and exit")
+    start_at: str = option(
+        "",
+        "start-at",
+        Kind.TEXT,
+        "start the clock at this moment, for loaders that start together: seconds since 1970, or a "
+        'time and its zone, as in "2026-12-01T09:30:00Z"',
+    )
 
     @property
     def mask_bits(self) -> int:
@@ -61,9 +71,15 @@ class LoaderParams:
         """Keys this loader's random streams, so that no two loaders of a fleet do the same things."""
         return xxhash.xxh64_intdigest(self.loaderid.encode(), seed=0)
 
+    @property
+    def start_s(self) -> float:
+        """When the clock starts, in seconds since 1970; 0 as soon as all is ready."""
+        return _moment(self.start_at) if self.start_at else 0.0
+
     def validate(self) -> None:
         """Check the values; raises `InvalidArgumentError`."""
         check_section(self)
+        _ = self.start_s
         if not self.loaderid:
             raise InvalidArgumentError("-loaderid must not be empty")
         if self.loadernum and self.loaderidhashlen:
@@ -93,6 +109,30 @@ def resolve(
             f"-loaderidhashlen={values['loaderidhashlen']}: hosts with the same id overwrite each "
             "other's objects; 32 bits make that unlikely"
         )
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970.
+
+    Raises:
+        InvalidArgumentError: neither a number nor a time with its zone.
+    """
+    try:
+        if text[:1].isdecimal() and "-" not in text and "e" not in text.lower():
+            moment = float(text)
+        else:
+            found = datetime.fromisoformat(text)
+            if found.tzinfo is None:
+                raise ValueError("no zone")
+            moment = found.timestamp()
+        if not (isfinite(moment) and moment > 0):
+            raise ValueError("not after 1970")
+    except (ValueError, OverflowError):
+        raise InvalidArgumentError(
+            f'invalid -start-at "{text[:64]}": expected seconds since 1970, or a time with its zone',
+            hint="as in -start-at=$(date -d '+30 seconds' +%s), or 2026-12-01T09:30:00Z",
+        ) from None
+    return moment
 
 
 def _round_up_to_4(bits: int) -> int:

@@ -115,6 +115,9 @@ def build(line: CommandLine, environ: Mapping[str, str]) -> Params:
     if is_s3 and "provider" not in given:
         # A bare name beside an S3 endpoint can only be an S3 bucket.
         values["bucket"]["provider"] = "aws"
+    if is_s3 and "cksum-type" not in given:
+        # AIStore's default is a checksum that S3 does not know.
+        values["size_cksum"]["cksum_type"] = "none"
     for section, what in SECTIONS.items():
         what.resolve(values[section], given, environ, notes)
     if values["loader"]["loadernum"] or values["loader"]["loaderidhashlen"]:

@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING
 
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.bucket import Provider
+from aiscore.model.checksum import ChecksumType
 
 if TYPE_CHECKING:
     from aisloader.params import Params
 
 __all__ = ["check_rules"]
+
+_S3_CHECKSUMS = frozenset(
+    {ChecksumType.NONE, ChecksumType.MD5, ChecksumType.CRC32C, ChecksumType.SHA256}
+)
 
 
 def check_rules(params: "Params") -> None:
@@ -34,8 +39,6 @@ def _check_s3(params: "Params") -> None:
     if not params.cluster.is_s3:
         return
     excluded = {
-        "cleanup": params.misc.cleanup,
-        "trace-http": params.misc.trace_http,
         "verifyhash": params.size_cksum.verifyhash,
         "get-batchsize": params.read.get_batchsize,
         "arch.pct": params.arch.pct,
@@ -56,6 +59,11 @@ def _check_s3(params: "Params") -> None:
         "write -bucket=s3://NAME",
     )
     _refuse(params.bucket.is_generated, "-s3endpoint needs -bucket")
+    _refuse(
+        params.size_cksum.cksum_type not in _S3_CHECKSUMS,
+        f"-s3endpoint and -cksum-type={params.size_cksum.cksum_type} exclude each other",
+        f"what S3 compares: {', '.join(sorted(_S3_CHECKSUMS))}",
+    )
 
 
 def _check_writes(params: "Params") -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from aisloader.stats.failure import KINDS
 from aisloader.stats.histogram import BUCKET_COUNT, Histogram
-from aisloader.stats.series import Metric, Series, Totals
+from aisloader.stats.series import PHASES, Metric, Series, Totals
 
 __all__ = ["CONTROL_WORDS", "Board", "BoardLayout", "Control", "Head", "Word"]
 
@@ -24,7 +24,9 @@ CONTROL_WORDS = 64
 HEAD_WORDS = 16
 FAILURES_AT = 24
 """Where the counters of failures begin, in an operation's part of a slot."""
-SERIES_WORDS = 40
+PHASES_AT = 40
+"""Where the phases of traced requests begin: count and sum of each."""
+SERIES_WORDS = 64
 """Words of an operation before its histograms."""
 
 
@@ -43,6 +45,7 @@ class Control:
     PUT_BYTES = 5
     """Their bytes."""
     TRACE = 6
+    """Not 0: follow requests through their phases."""
     CONFIRMED = 7
     """PUTs that succeeded."""
 
@@ -165,6 +168,7 @@ class Board:
         words = self._slots[:, at : at + SERIES_WORDS].copy()
         sums = words.sum(axis=0).tolist()
         failures = sums[FAILURES_AT : FAILURES_AT + len(KINDS)]
+        phases = sums[PHASES_AT : PHASES_AT + 2 * len(PHASES)]
         return Totals(
             count=sums[Word.COUNT],
             size=sums[Word.SIZE],
@@ -177,6 +181,11 @@ class Board:
             durations={
                 metric: self._histogram(series, metric, words)
                 for metric in self.layout.metrics[series]
+            },
+            phases={
+                name: (count, total_ns)
+                for name, count, total_ns in zip(PHASES, phases[::2], phases[1::2], strict=True)
+                if count
             },
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiscore.errors import InvalidArgumentError
+from aisloader.params.loader import LoaderParams
 from aisloader.stats.histogram import Histogram
 from aisloader.stats.result import Result, Second
 from aisloader.stats.series import Series, Totals
@@ -88,12 +89,27 @@ def _notes(results: Sequence[Result], overlap: float) -> list[str]:
     ]
     if len(set(seeds)) < len(seeds):
         notes.append("loaders with the same seed and id did the same operations")
+    ids = [found for result in results if (found := _id_in_names(result)) is not None]
+    if len(set(ids)) < len(ids):
+        notes.append("loaders with the same id overwrote each other's new objects")
     notes += [
         f"{result.path}: the loader itself was a limit"
         for result in results
         if result.verdict.get("loader_bound")
     ]
     return notes
+
+
+def _id_in_names(result: Result) -> int | None:
+    """The id in the names of the objects that a loader wrote; None when its names have none."""
+    loader = result.params.get("loader", {})
+    known = ("loaderid", "loadernum", "loaderidhashlen")
+    if not (loader.get("loadernum") or loader.get("loaderidhashlen")):
+        return None
+    if not (result.params.get("workload", {}).get("pctput") and all(n in loader for n in known)):
+        return None
+    section = LoaderParams(**{name: loader[name] for name in known})
+    return section.number
 
 
 def _verdict(results: Sequence[Result]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ This is the hot path of the measuring itself: one operation costs about a micros
 `histogram.bucket_of` is repeated in line, and a test compares the two.
 """
 
+from collections.abc import Sequence
+
 from aisloader.stats.board import (
     FAILURES_AT,
     HEAD_WORDS,
+    PHASES_AT,
     SERIES_WORDS,
     BoardLayout,
     Head,
@@ -79,6 +82,13 @@ class Recorder:
         words[Word.SIZE] += size
         words[Word.COUNT] += 1
 
+    def read(self, begun: int, first: int, ended: int, size: int) -> None:
+        """A read succeeded: when it began, its first byte came, and it ended; an empty object has no first byte."""
+        at = self._at[Metric.FIRST]
+        if size and at is not None:
+            _add(self._words, at[0], at[1], first - begun)
+        self.done(ended - begun, size)
+
     def duration(self, metric: Metric, duration_ns: int) -> None:
         """One more duration of a metric; nothing when the layout does not have it."""
         at = self._at[metric]
@@ -103,6 +113,14 @@ class Recorder:
     def unverified(self) -> None:
         """A read had nothing to compare its content with."""
         self._words[Word.UNVERIFIED] += 1
+
+    def phases(self, durations: Sequence[int]) -> None:
+        """A request was traced: ns of each of `PHASES`, negative for one that there was not."""
+        words = self._words
+        for at, duration_ns in zip(range(PHASES_AT, SERIES_WORDS, 2), durations, strict=False):
+            if duration_ns >= 0:
+                words[at] += 1
+                words[at + 1] += duration_ns
 
     def retried(self, count: int) -> None:
         """Repetitions."""

@@ -148,6 +148,15 @@ def _facts(run: Span) -> list[str]:
             if found.max_ns:
                 what = "first entry" if series is Series.GBT and metric is Metric.FIRST else name
                 lines.append(f"{series.label} {what}: {_spread(found.percentiles(PERCENTS))}")
+        if totals.phases:
+            means = (
+                f"{name} {pretty_duration(total_ns // count)}"
+                for name, (count, total_ns) in totals.phases.items()
+            )
+            count = max(count for count, _ in totals.phases.values())
+            lines.append(
+                f"{series.label} phases of {pretty_number(count)} requests, mean: {', '.join(means)}"
+            )
         if totals.unverified:
             lines.append(
                 f"{series.label} not verified: {pretty_number(totals.unverified)} (no checksum to compare with)"

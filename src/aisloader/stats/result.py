@@ -129,19 +129,20 @@ class ResultSink:
     def finish(self, final: Final) -> None:
         """The last line, and the name."""
         self._write(_final_line(final))
-        file, self._file = self._file, None
+        file = self._file
         assert file is not None
         file.flush()
         os.fsync(file.fileno())
-        file.close()
         os.replace(self._partial, self._path)
+        self._file = None
+        file.close()
 
     def close(self) -> None:
         """Remove what was not finished."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
             os.unlink(self._partial)
+            file.close()
 
     def _write(self, value: Mapping[str, Any]) -> None:
         assert self._file is not None

@@ -9,7 +9,14 @@ from aiscore.errors import InvalidArgumentError
 from aisloader.stats.failure import KINDS, FailureKind
 from aisloader.stats.histogram import Histogram
 
-__all__ = ["Metric", "Series", "Totals"]
+__all__ = ["PHASES", "Metric", "Series", "Totals"]
+
+PHASES = (
+    *("proxyconn", "proxyheader", "proxyrequest", "proxyresponse", "proxy"),
+    *("targetconn", "targetheader", "targetrequest", "targetresponse", "target"),
+    "posthttp",
+)
+"""What a request goes through, by AIStore's names; see `aisloader.tracing`."""
 
 
 class Series(IntEnum):
@@ -90,6 +97,7 @@ class Totals:
         retried: repetitions that successes needed.
         failures: failed operations by kind.
         durations: by metric; a metric that was not measured is absent.
+        phases: of requests that were traced, by name: how many, and ns of all of them.
     """
 
     count: int = 0
@@ -101,6 +109,7 @@ class Totals:
     retried: int = 0
     failures: Mapping[FailureKind, int] = field(default_factory=dict)
     durations: Mapping[Metric, Histogram] = field(default_factory=dict)
+    phases: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -137,6 +146,13 @@ class Totals:
                 else found
                 for metric, found in self.durations.items()
             },
+            phases={
+                name: (count - earlier.phases[name][0], total_ns - earlier.phases[name][1])
+                if name in earlier.phases
+                else (count, total_ns)
+                for name, (count, total_ns) in self.phases.items()
+                if count != earlier.phases.get(name, (0, 0))[0]
+            },
         )
 
     def merged(self, other: "Totals") -> "Totals":
@@ -153,11 +169,19 @@ class Totals:
                 for metric in Metric
                 if metric in self.durations or metric in other.durations
             },
+            phases={
+                name: (one[0] + two[0], one[1] + two[1])
+                for name in PHASES
+                if (one := self.phases.get(name, (0, 0)))[0]
+                + (two := other.phases.get(name, (0, 0)))[0]
+            },
         )
 
     def to_json(self) -> dict[str, Any]:
         """As result files hold it."""
         counters: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
+        if self.phases:
+            counters["phases"] = {name: list(found) for name, found in self.phases.items()}
         return counters | {
             "failures": {kind.value: count for kind, count in self.failures.items() if count},
             "durations": {metric.key: found.to_json() for metric, found in self.durations.items()},
@@ -182,10 +206,15 @@ class Totals:
                 for metric in Metric
                 if metric.key in value["durations"]
             }
+            phases = {
+                name: (int(count), int(total_ns))
+                for name, (count, total_ns) in dict(value.get("phases", {})).items()
+                if name in PHASES
+            }
             counters = {name: int(value[name]) for name in _COUNTERS}
         except (KeyError, TypeError, ValueError) as exc:
             raise InvalidArgumentError(f"malformed totals: {exc}") from exc
-        return cls(**counters, failures=failures, durations=durations)
+        return cls(**counters, failures=failures, durations=durations, phases=phases)
 
 
 _COUNTERS = ("count", "size", "started", "entries", "missing", "unverified", "retried")

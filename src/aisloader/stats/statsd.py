@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiscore.model.units import MILLISECOND
 from aisloader.stats.sample import Final, RunInfo, Sample, Span
-from aisloader.stats.series import Metric, Series, Totals
+from aisloader.stats.series import Series, Totals
 
 __all__ = ["StatsdSink", "packets", "phases"]
 
@@ -16,9 +16,6 @@ PROBE_GAP_S = 0.1
 
 class StatsdSink:
     """Sends each interval, the last and partial one too, and sets gauges back at the end.
-
-    Attributes:
-        traces: also send the phases of requests; may be switched at any time.
 
     Args:
         host: of the server.
@@ -38,7 +35,6 @@ class StatsdSink:
         self._address = address
         self._prefix = prefix
         self._series: tuple[Series, ...] = ()
-        self.traces = False
         if probe:
             for number in range(1, PROBES + 1):
                 self._send(f"{prefix}.probe.counter:{number}|c")
@@ -55,9 +51,8 @@ class StatsdSink:
         self._series = tuple(sample.interval.totals)
         for packet in packets(self._prefix, sample.interval, sample.run):
             self._send(packet)
-        if self.traces:
-            for packet in phases(self._prefix, sample.interval):
-                self._send(packet)
+        for packet in phases(self._prefix, sample.interval):
+            self._send(packet)
 
     def finish(self, final: Final) -> None:
         """Gauges would keep their last value otherwise."""
@@ -93,17 +88,15 @@ def packets(prefix: str, interval: Span, run: Span) -> Iterator[str]:
 
 
 def phases(prefix: str, interval: Span) -> Iterator[str]:
-    """Mean time of each phase of the reads of an interval: to the first byte, and from there to the last."""
+    """Mean time of each phase of the requests of an interval that were traced."""
     for series, totals in interval.totals.items():
-        first = totals.of(Metric.FIRST)
-        if totals.count and first.max_ns:
-            name = f"{prefix}.{series.statsd}.latency"
-            rate = f"|@{1 / totals.count:f}" if totals.count > 1 else ""
-            body = max(totals.service.mean_ns - first.mean_ns, 0)
-            yield (
-                f"{name}.targetresponse:{_ms(first.mean_ns)}|ms{rate}\n"
-                f"{name}.posthttp:{_ms(body)}|ms{rate}"
-            )
+        lines = [
+            f"{prefix}.{series.statsd}.latency.{name}:{_ms(total_ns // count)}|ms"
+            + (f"|@{1 / count:f}" if count > 1 else "")
+            for name, (count, total_ns) in totals.phases.items()
+        ]
+        if lines:
+            yield "\n".join(lines)
 
 
 def _timers(totals: Totals) -> Iterator[str]:

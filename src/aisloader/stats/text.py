@@ -35,8 +35,8 @@ _COLUMNS = (
 
 def header(*, has_rate: bool = False) -> str:
     """Names of the columns. With a rate the percentiles are of response times, and say so."""
-    what = "response " if has_rate else ""
-    return _line((*_COLUMNS, *(f"{what}p{percent:g}" for percent in PERCENTS)), has_rate)
+    what = "resp " if has_rate else ""
+    return _line((*_COLUMNS, *(f"{what}p{percent:g}" for percent in PERCENTS)))
 
 
 def interval_rows(sample: Sample, now: float, *, has_rate: bool = False) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _row(
     of = totals.of(Metric.RESPONSE) if has_rate else service
     clock = time.strftime("%H:%M:%S", time.localtime(now))
     cells = (clock, series.label, count, size, latency, speed, errors, *_percentiles(of))
-    return _line(cells, has_rate)
+    return _line(cells)
 
 
 def _percentiles(histogram: Histogram) -> Iterator[str]:
@@ -107,13 +107,12 @@ def _percentiles(histogram: Histogram) -> Iterator[str]:
         yield pretty_duration(value) if enough and histogram.max_ns else "-"
 
 
-def _line(cells: tuple[str, ...], has_rate: bool) -> str:
+def _line(cells: tuple[str, ...]) -> str:
     first = (
         f"{cells[0]:<10}{cells[1]:<6}{cells[2]:<22}\t{cells[3]:<22}\t{cells[4]:<36}\t"
         f"{cells[5]:<27}\t{cells[6]:<16}"
     )
-    width = 15 if has_rate else 11
-    return (first + "".join(f"{cell:<{width}}" for cell in cells[7:])).rstrip()
+    return (first + "".join(f"{cell:<11}" for cell in cells[7:])).rstrip()
 
 
 def pretty_number(number: int) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aisloader.stats.histogram import Histogram
+from aisloader.stats.text import pretty_duration
 
 __all__ = ["Figures", "judge"]
 
@@ -62,7 +63,7 @@ def judge(figures: Figures) -> dict[str, Any]:
     if cpu > CPU_SHARE_MAX and not figures.is_embedded:
         signs.append(f"a worker process used {cpu:.0%} of a core")
     if late > LATE_SHARE_MAX * max(figures.service_p50_ns, 1) and figures.lateness.count:
-        signs.append(f"free workers began up to {late / 1000:.0f} us late (p99)")
+        signs.append(f"free workers began up to {pretty_duration(late)} late (p99)")
     enough = figures.operations >= _OPERATIONS_MIN
     bound = enough and bool(signs)
     own = f"{per_operation / 1000:.1f} us of its own for an operation"

@@ -395,7 +395,7 @@ class Scenario:
 
     def step_refusals(self) -> None:
         with raises(AISError, "501"):
-            self.client.job(job_kind="make-n-copies").start()
+            self.client.job(job_kind="ec-encode").start()
         with raises(AISError, "501"):
             self.client.cluster().list_etls()
 

@@ -54,7 +54,7 @@ class Programs:
             },
         )
         assert done.returncode == code, f"{args}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return done.stdout if code == 0 else done.stdout + done.stderr
 
     def aws(self, *args: str, code: int = 0) -> str:
         return self.run(
@@ -84,6 +84,11 @@ class Programs:
         options = (f"--access_key={ACCESS}", f"--secret_key={SECRET}", "--no-ssl", "--no-progress")
         where = (f"--host={self.address}", f"--host-bucket={self.address}/%(bucket)")
         return self.run("s3cmd", "--config=/dev/null", *options, *where, *args, code=code)
+
+    def restic(self, *args: str, code: int = 0) -> str:
+        # In the URL of a repository the first component is the bucket.
+        where = {"RESTIC_REPOSITORY": f"s3:{self.server.url}/restic/repo", "RESTIC_PASSWORD": "x"}
+        return self.run("restic", "--no-cache", *args, code=code, environ=where)
 
     def curl(self, *args: str, path: str, code: int = 0) -> str:
         signed = ("--aws-sigv4", f"aws:amz:{REGION}:s3", "--user", f"{ACCESS}:{SECRET}")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.integration.server.process import Served, ais_serve
 
 if TYPE_CHECKING:
@@ -118,6 +119,21 @@ def test_copies_of_nonsense(s3: "S3Client", server: Served, bucket: str) -> None
         answer = server.call("PUT", f"/s3/{bucket}/c", None, {"x-amz-copy-source": source})
         assert f"<Code>{code}</Code>".encode() in answer.body, (source, answer)
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
+@pytest.mark.parametrize("key", ["/", "//", "a/../", "a\x02/../b"])
+def test_errors_can_be_read_by_every_parser(s3: "S3Client", bucket: str, key: str) -> None:
+    for call in (
+        lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x"),
+        lambda: s3.get_object(Bucket=bucket, Key=key),
+        lambda: s3.delete_object(Bucket=bucket, Key=key),
+    ):
+        with pytest.raises(ClientError) as failed:
+            call()
+        error = failed.value.response["Error"]
+        assert error["Code"] == "InvalidArgument"
+        assert "object name" in error["Message"]
+        assert "\x01" not in error["Message"]
 
 
 def test_at_the_root_and_by_host(tmp_path: "Path") -> None:

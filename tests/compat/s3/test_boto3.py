@@ -1,8 +1,10 @@
 """boto3 and its transfer manager, with their current defaults."""
 
+import base64
 import hashlib
 import io
 import os
+import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,10 @@ def quoted_md5(data: bytes) -> str:
     return f'"{hashlib.md5(data).hexdigest()}"'
 
 
+CREATED_WITHIN_S = 600
+"""Age that a bucket of a test can have: far below that of a date that is made up."""
+
+
 def whole(s3: "S3Client", bucket: str, key: str, **options: Json) -> Json:
     """An answer to GetObject, with its body read to the end: otherwise the connection is left behind."""
     got = s3.get_object(Bucket=bucket, Key=key, **options)
@@ -40,7 +46,8 @@ def whole(s3: "S3Client", bucket: str, key: str, **options: Json) -> Json:
 
 
 def test_buckets_come_and_go(s3: "S3Client", bucket: str) -> None:
-    assert bucket in [found["Name"] for found in s3.list_buckets()["Buckets"]]
+    created = {found["Name"]: found["CreationDate"] for found in s3.list_buckets()["Buckets"]}
+    assert abs(created[bucket].timestamp() - time.time()) < CREATED_WITHIN_S
     head = s3.head_bucket(Bucket=bucket)
     assert head["BucketRegion"] == "ais"
     with pytest.raises(ClientError) as failed:
@@ -255,8 +262,30 @@ def test_copies(s3: "S3Client", bucket: str) -> None:
         Metadata={"k": "3"},
         MetadataDirective="REPLACE",
     )
+    s3.copy_object(Bucket=bucket, Key="a b+ü", CopySource=source, StorageClass="STANDARD_IA")
     assert s3.head_object(Bucket=bucket, Key="a b+ü")["Metadata"] == {"k": "3"}
     assert s3.get_object(Bucket=bucket, Key="a b+ü")["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize("size", [5, 3 << 20])
+def test_a_copy_has_the_checksum_that_was_asked_for(s3: "S3Client", bucket: str, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    etag = s3.put_object(Bucket=bucket, Key="a", Body=data, ChecksumAlgorithm="CRC32")["ETag"]
+    source: Any = {"Bucket": bucket, "Key": "a"}
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    for key in ("c", "a"):  # and in its own place
+        done = s3.copy_object(
+            Bucket=bucket, Key=key, CopySource=source, ChecksumAlgorithm="SHA256"
+        )["CopyObjectResult"]
+        assert (done["ETag"], done["ChecksumSHA256"]) == (etag, digest)
+        assert done["ChecksumType"] == "FULL_OBJECT"
+        head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert head["ChecksumSHA256"] == digest
+        assert "ChecksumCRC32" not in head
+    assert s3.get_object(Bucket=bucket, Key="c", ChecksumMode="ENABLED")["Body"].read() == data
+    with pytest.raises(ClientError) as failed:
+        s3.copy_object(Bucket=bucket, Key="d", CopySource=source, ChecksumAlgorithm="CRC99")  # type: ignore[arg-type]
+    assert code_of(failed) == ("InvalidRequest", 400)
 
 
 def test_conditions_of_copies(s3: "S3Client", bucket: str) -> None:
@@ -317,14 +346,11 @@ def test_what_is_not_supported(s3: "S3Client", bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     call: Any
     for call, args in (
-        (s3.get_bucket_acl, {}),
-        (s3.get_bucket_lifecycle_configuration, {}),
+        (s3.get_bucket_analytics_configuration, {"Id": "1"}),
+        (s3.put_bucket_policy, {"Policy": "{}"}),
         (s3.delete_bucket_policy, {}),
         (s3.delete_bucket_cors, {}),
-        (s3.list_object_versions, {}),
-        (s3.get_object_acl, {"Key": "k"}),
         (s3.get_object_retention, {"Key": "k"}),
-        (s3.put_object_acl, {"Key": "k", "ACL": "private"}),
         (s3.put_object, {"Key": "k", "Body": b"", "ServerSideEncryption": "AES256"}),
     ):
         with pytest.raises(ClientError) as failed:
@@ -334,6 +360,61 @@ def test_what_is_not_supported(s3: "S3Client", bucket: str) -> None:
         s3.get_object(Bucket=bucket, Key="k", VersionId="7")
     assert code_of(failed) == ("NoSuchVersion", 404)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_what_is_never_configured(s3: "S3Client", bucket: str) -> None:
+    call: Any
+    for call, code in (
+        (s3.get_bucket_cors, "NoSuchCORSConfiguration"),
+        (s3.get_bucket_encryption, "ServerSideEncryptionConfigurationNotFoundError"),
+        (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
+        (s3.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
+        (s3.get_bucket_policy, "NoSuchBucketPolicy"),
+        (s3.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
+        (s3.get_bucket_tagging, "NoSuchTagSet"),
+        (s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
+        (s3.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError"),
+        (s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
+    ):
+        with pytest.raises(ClientError) as failed:
+            call(Bucket=bucket)
+        assert code_of(failed) == (code, 404), call
+        with pytest.raises(ClientError) as failed:
+            call(Bucket="none-such")
+        assert code_of(failed) == ("NoSuchBucket", 404), call
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
+    assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+
+
+def test_access_control_lists(s3: "S3Client", bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="private")
+    call: Any
+    for call, put, where in (
+        (s3.get_bucket_acl, s3.put_bucket_acl, {"Bucket": bucket}),
+        (s3.get_object_acl, s3.put_object_acl, {"Bucket": bucket, "Key": "k"}),
+    ):
+        (grant,) = call(**where)["Grants"]
+        assert grant["Permission"] == "FULL_CONTROL"
+        assert grant["Grantee"]["ID"] == call(**where)["Owner"]["ID"]
+        write: Any = put
+        write(**where, ACL="private")
+        policy = {"Grants": [grant], "Owner": {"ID": grant["Grantee"]["ID"]}}
+        write(**where, AccessControlPolicy=policy)
+        everybody = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+        shared = {**policy, "Grants": [{"Grantee": everybody, "Permission": "READ"}]}
+        for wrong in (
+            {"ACL": "public-read"},
+            {"GrantRead": "id=someone"},
+            {"AccessControlPolicy": shared},
+        ):
+            with pytest.raises(ClientError) as failed:
+                write(**where, **wrong)
+            assert code_of(failed) == ("AccessControlListNotSupported", 400), wrong
+    with pytest.raises(ClientError) as failed:
+        s3.get_object_acl(Bucket=bucket, Key="none")
+    assert code_of(failed) == ("NoSuchKey", 404)
 
 
 def test_presigned(s3: "S3Client", bucket: str) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,11 @@ def test_parts_are_verified_when_an_upload_is_completed(
             **where, PartNumber=number, Body=data, ChecksumAlgorithm=algorithm
         )
         listed.append({"PartNumber": number, "ETag": sent["ETag"], name: sent[name]})
+    stored: Any = s3.list_parts(**where)
+    assert (stored["ChecksumAlgorithm"], stored["ChecksumType"]) == (algorithm, kind)
+    assert [part[name] for part in stored["Parts"]] == [part[name] for part in listed]
+    (upload,) = s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert (upload["ChecksumAlgorithm"], upload["ChecksumType"]) == (algorithm, kind)
     wrong: Any = [listed[0], {**listed[1], name: listed[0][name]}]
     with pytest.raises(ClientError) as caught:
         s3.complete_multipart_upload(**where, MultipartUpload={"Parts": wrong})
@@ -124,3 +130,47 @@ def test_parts_are_verified_when_an_upload_is_completed(
     assert got[name] == expected
     assert got["ChecksumType"] == kind
     assert got["Metadata"] == {}
+    found: list[Any] = []
+    for page in attributes_pages(s3, bucket, "o"):
+        assert page["TotalPartsCount"] == 2
+        found += page["Parts"]
+    assert [(part["PartNumber"], part["Size"], part[name]) for part in found] == [
+        (number, len(data), listed[number - 1][name]) for number, data in enumerate(parts, 1)
+    ]
+
+
+def attributes_pages(s3: "S3Client", bucket: str, key: str) -> "Iterator[Any]":
+    """One part a page."""
+    marker = 0
+    while True:
+        got: Any = s3.get_object_attributes(
+            Bucket=bucket,
+            Key=key,
+            ObjectAttributes=["ObjectParts"],
+            MaxParts=1,
+            PartNumberMarker=marker,
+        )
+        page = got["ObjectParts"]
+        yield page
+        if not page["IsTruncated"]:
+            return
+        marker = page["NextPartNumberMarker"]
+
+
+def test_copied_parts_have_checksums(s3: "S3Client", bucket: str) -> None:
+    data = os.urandom(7 * MIB)
+    source: Any = {"Bucket": bucket, "Key": "source"}
+    s3.put_object(**source, Body=data)
+    began = s3.create_multipart_upload(Bucket=bucket, Key="o", ChecksumAlgorithm="SHA256")
+    where: Any = {"Bucket": bucket, "Key": "o", "UploadId": began["UploadId"]}
+    listed: list[Any] = []
+    for number, (first, last) in enumerate(((0, 5 * MIB), (5 * MIB, 7 * MIB)), 1):
+        span = f"bytes={first}-{last - 1}"
+        done: Any = s3.upload_part_copy(
+            **where, PartNumber=number, CopySource=source, CopySourceRange=span
+        )["CopyPartResult"]
+        digest = base64.b64encode(hashlib.sha256(data[first:last]).digest()).decode()
+        assert done["ChecksumSHA256"] == digest
+        listed.append({"PartNumber": number, "ETag": done["ETag"], "ChecksumSHA256": digest})
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": listed})
+    assert s3.get_object(Bucket=bucket, Key="o")["Body"].read() == data

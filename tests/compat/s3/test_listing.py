@@ -64,7 +64,7 @@ def pages(s3: "S3Client", operation: str, **options: Json) -> list[str]:
     found: list[str] = []
     limit = options["PaginationConfig"]["PageSize"]
     for page in s3.get_paginator(operation).paginate(**options):  # type: ignore[call-overload]
-        names = [entry["Key"] for entry in page.get("Contents", [])]
+        names = [entry["Key"] for entry in page.get("Contents", page.get("Versions", []))]
         names += [entry["Prefix"] for entry in page.get("CommonPrefixes", [])]
         assert len(names) <= limit
         if page["IsTruncated"]:
@@ -107,10 +107,10 @@ def test_many_random_keys(s3: "S3Client") -> None:
     keys = {key for key in keys if not key.startswith("/")}
     for key in keys:
         s3.put_object(Bucket="many", Key=key)
-    for operation in ("list_objects", "list_objects_v2"):
+    for operation in ("list_objects", "list_objects_v2", "list_object_versions"):
         for delimiter in ("", "/", "a", "-/", "ab"):
             for prefix in ("", "a", "b/", "-"):
-                options: dict[str, Any] = {"PaginationConfig": {"PageSize": 7}}
+                options: dict[str, Any] = {"PaginationConfig": {"PageSize": 17}}
                 found = pages(
                     s3, operation, Bucket="many", Prefix=prefix, Delimiter=delimiter, **options
                 )
@@ -129,6 +129,24 @@ def test_fields(s3: "S3Client", odd: str) -> None:
     assert s3.list_objects_v2(Bucket=odd, MaxKeys=0)["KeyCount"] == 0
 
 
+def test_every_object_has_one_version(s3: "S3Client", odd: str) -> None:
+    page = s3.list_object_versions(Bucket=odd, Prefix="a", MaxKeys=2)
+    assert [entry["Key"] for entry in page["Versions"]] == expected(ODD_KEYS, "a", "")[:2]
+    assert {(entry["VersionId"], entry["IsLatest"]) for entry in page["Versions"]} == {
+        ("null", True)
+    }
+    assert page["Versions"][0]["ETag"] == s3.head_object(Bucket=odd, Key="a")["ETag"]
+    assert "DeleteMarkers" not in page
+    last = page["Versions"][1]["Key"]
+    assert (page["NextKeyMarker"], page["NextVersionIdMarker"]) == (last, "null")
+    for version in ({}, {"VersionIdMarker": "null"}):
+        rest = s3.list_object_versions(Bucket=odd, Prefix="a", KeyMarker=last, **version)
+        assert [entry["Key"] for entry in rest["Versions"]] == expected(ODD_KEYS, "a", "", last)
+    chosen = page["Versions"][0]
+    got = s3.get_object(Bucket=odd, Key=chosen["Key"], VersionId=chosen["VersionId"])
+    assert got["Body"].read() == chosen["Key"].encode()
+
+
 def test_what_is_wrong(s3: "S3Client", server: Served, odd: str) -> None:
     for query in (
         "max-keys=-1",
@@ -136,6 +154,8 @@ def test_what_is_wrong(s3: "S3Client", server: Served, odd: str) -> None:
         "encoding-type=base64",
         "list-type=2&continuation-token=x",
         "list-type=2&continuation-token=eA%3D%3D",
+        "versions&version-id-marker=null",
+        "versions&key-marker=a&version-id-marker=7",
     ):
         answer = server.call("GET", f"/s3/{odd}?{query}")
         assert (answer.status, b"<Code>InvalidArgument</Code>" in answer.body) == (400, True), query

@@ -14,6 +14,8 @@ from tests.compat.clients.environments import S3_TOOLS, S3FS, ensure
 from tests.compat.s3.programs import ACCESS, SECRET, Programs
 from tests.integration.server.process import Served, ais_serve
 
+from aiscore.model.bucket import BucketRef
+from aiscore.model.objects import ListOptions
 from aiscore.transport import open_transport
 
 MIB = 1 << 20
@@ -150,6 +152,37 @@ def test_s3cmd(programs: Programs, big: Path, tree: Path, tmp_path: Path) -> Non
     assert str(BIG_SIZE) in s3cmd("info", "s3://s3cmd/big")
     s3cmd("del", "--recursive", "--force", "s3://s3cmd")
     s3cmd("rb", "s3://s3cmd")
+
+
+def test_restic(programs: Programs, tree: Path, tmp_path: Path) -> None:
+    """A repository reads everything back that it wrote, and knows what it should be."""
+    restic = programs.restic
+    for number in range(30):
+        (tree / f"file {number}").write_bytes(os.urandom(number * 9_000))
+    (tree / "large").write_bytes(os.urandom(20 * MIB))
+    (tree / "link").symlink_to("plain.txt")
+    restic("init")
+    restic("backup", str(tree))
+    (tree / "file 7").unlink()
+    (tree / "large").write_bytes((tree / "large").read_bytes() + b"more")
+    restic("backup", str(tree))
+    restic("forget", "--keep-last", "1", "--prune")
+    restic("check", "--read-data")
+    restic("restore", "latest", "--target", str(tmp_path / "back"))
+    back = tmp_path / "back" / tree.relative_to("/")
+    assert same_trees(tree, back)
+    assert (back / "link").readlink() == Path("plain.txt")
+    # What the disk changes behind everybody's back is found, not restored.
+    ref = BucketRef("restic")
+    with open_transport(programs.server.url) as transport:
+        packs = [
+            entry.name
+            for entry in transport.list_page(ref, ListOptions(prefix="repo/data/")).entries
+        ]
+        data = bytearray(transport.read(ref, packs[0]))
+        data[len(data) // 2] ^= 1
+        transport.put(ref, packs[0], bytes(data))
+    assert "error" in restic("check", "--read-data", code=1).lower()
 
 
 def test_curl(programs: Programs, tree: Path, tmp_path: Path) -> None:

@@ -104,6 +104,23 @@ def test_a_slow_reader_gets_everything(
         assert peer.answer().body == whole(size)
 
 
+def test_a_slow_reader_gets_everything_before_the_connection_ends(
+    begin: Callable[..., Served], connect: Callable[..., Peer]
+) -> None:
+    """The end of TLS begins while an answer is on its way, and has a time limit of its own."""
+    server = begin()
+    size = 7 * MIB
+    with connect(server, receive_buffer=8192) as peer:
+        peer.send(request(f"/source?size={size}&block=1500000", headers="Connection: close\r\n"))
+        while len(peer.data) < size - 4 * MIB:
+            peer.data += peer.socket.recv(65_536)
+        began = time.monotonic()
+        while time.monotonic() - began < 9:
+            peer.data += peer.socket.recv(10_000)
+            time.sleep(0.1)
+        assert peer.answer().body == whole(size)
+
+
 def test_a_client_that_does_not_read_is_cut(
     begin: Callable[..., Served], connect: Callable[..., Peer]
 ) -> None:

@@ -96,6 +96,9 @@ def test_buckets_are_listed(server: Served) -> None:
          'bucket "ais://none" does not exist'),
         ("DELETE", "b", "evict-remote-bck", None, 400, "ErrNotRemoteBck",
          "evict-remote-bck: expecting remote bucket (have ais://b)"),
+        ("DELETE", "b", "evict-listrange", {"objnames": ["a"]}, 400, "ErrNotRemoteBck",
+         "evict-remote-bck: expecting remote bucket (have ais://b)"),
+        ("POST", "b", "make-n-copies", "x", 400, None, "invalid number of copies 'x'"),
         ("POST", "b", "prefetch-listrange", {"objnames": ["a"]}, 400, "ErrNotRemoteBck",
          "prefetch-listrange: expecting remote bucket (have ais://b)"),
         ("GET", "b", "frobnicate", {}, 400, None, 'invalid action "frobnicate"'),
@@ -210,9 +213,7 @@ def test_clouds(server: Served) -> None:
     assert server.act("POST", "/v1/buckets/c?provider=aws", "create-bck").status == 501
 
 
-@pytest.mark.parametrize(
-    "action", ["etl-bck", "etl-listrange", "make-n-copies", "ec-encode", "create-inventory"]
-)
+@pytest.mark.parametrize("action", ["etl-bck", "etl-listrange", "ec-encode", "create-inventory"])
 def test_what_is_not_built(server: Served, action: str) -> None:
     answer = server.act("POST", f"/v1/buckets/b{AIS}", action, {})
     error = answer.error
@@ -317,6 +318,26 @@ def test_pages(server: Served, size: object, is_msgpack: bool) -> None:
         if not token:
             break
     assert found == ALL
+
+
+def test_a_listing_is_a_job(server: Served) -> None:
+    """Its pages have its id."""
+    path = f"/v1/buckets/listed{AIS}"
+
+    def page(uuid: str, token: str) -> dict[str, Any]:
+        value = {"pagesize": 10, "continuation_token": token, "uuid": uuid}
+        answer: dict[str, Any] = server.ask(path, {"action": "list", "value": value})
+        return answer
+
+    first = page("", "")
+    job_id = first["uuid"]
+    second = page(job_id, first["continuation_token"])
+    assert second["uuid"] == job_id
+    (snaps,) = server.ask("/v1/cluster?what=qryxstats", {"id": job_id}).values()
+    assert (snaps[0]["kind"], snaps[0]["bck"]["name"]) == ("list", "listed")
+    assert snaps[0]["end-time"].startswith("0001")
+    assert f"list[{job_id}]" in server.ask("/v1/cluster?what=running_all", {})
+    assert page("another9id", "")["uuid"] == "another9id", "who comes with an id keeps it"
 
 
 def test_listing_options(server: Served) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import socket
 import sqlite3
 import tarfile
@@ -188,6 +189,17 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing(own: Server, query: str
         own.store.head(BUCKET, "o")
 
 
+@pytest.mark.parametrize("size", [5, 3 * MIB])
+def test_what_is_sent_beyond_the_announced_length_is_no_content(own: Server, size: int) -> None:
+    data = pattern(size)
+    head = f"PUT /v1/objects/b/o HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+    with socket.create_connection(own.address, 20) as connection:
+        connection.sendall(head.encode() + data + b"and more\r\n\r\n")
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"400"]
+    assert own.call("GET", "/v1/objects/b/o").body == data
+
+
 def test_a_client_that_goes_while_it_reads_frees_the_file(own: Server) -> None:
     own.store.put(BUCKET, "large", pattern(40 * MIB), PutOptions())
     own.call("HEAD", "/v1/objects/b/large")
@@ -246,12 +258,9 @@ def test_a_writer_of_another_process_keeps_nobody_waiting_who_reads(own: Server)
     threads = [threading.Thread(target=change, args=each) for each in changes]
     for thread in threads:
         thread.start()
-    slowest = 0.0
     for _ in range(50):
-        started = time.monotonic()
+        # An event loop that waits does so for a minute, and a call gives up after 20 seconds.
         assert own.call("GET", "/v1/objects/b/o").body == b"old"
-        slowest = max(slowest, time.monotonic() - started)
-    assert slowest < 1, "the event loop waited"
     assert answers == []
     other.execute("ROLLBACK")
     other.close()

@@ -13,7 +13,10 @@ from urllib.parse import quote
 import pytest
 from tests.integration.server.data import BUCKET, MIB, Answer, Server, pieces, serving
 
+from aiscore.engine.store import Store
 from aiscore.model.multipart import UploadOptions
+from aiscore.model.objects import GetOptions, PutOptions
+from aiscore.model.xaction import XactionState
 from aiscore.testing.content import pattern
 
 OBJECTS = "/v1/objects/b"
@@ -259,6 +262,9 @@ class TestEnds:
         for number in (1, 2, 3):
             with socket.create_connection(server.address) as sock:
                 sock.sendall((head % number).encode() + pattern(MIB))
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(1_000):  # until the server has seen that nothing more comes
+                    pass
         deadline = time.monotonic() + DEADLINE_S
         while pieces(server.store) != before and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -433,6 +439,27 @@ class TestRechunk:
         snap = self.wait(server, job)
         assert snap["aborted"]
         assert server.call("GET", f"{OBJECTS}/slow/o").body == pattern(4 * MIB)
+
+
+def test_a_server_that_stops_has_its_jobs_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bodies = {f"o{n:02}": pattern(MIB, n) for n in range(30)}
+    with serving(tmp_path) as server:
+        home = server.store.core.home
+        for name, data in bodies.items():
+            server.store.put(BUCKET, name, data, PutOptions())
+        # At this pace it takes half a minute.
+        slow = {"ObjSizeLimit": MIB // 2, "ChunkSize": MIB // 2, "bandwidth": MIB}
+        job = server.act("POST", "/v1/buckets/b", "rechunk", value=slow).body.decode()
+    store = Store(home)
+    snap = store.find_xaction(job)
+    assert (snap.state, snap.error) == (XactionState.ABORTED, f"rechunk[{job}] was stopped")
+    assert {
+        name: store.read(BUCKET, name, GetOptions(verify_checksum=True)) for name in bodies
+    } == bodies
+    store.close()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_soak_of_parallel_parts(server: Server) -> None:

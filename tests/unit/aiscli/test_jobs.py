@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiscli.actions.jobs import JobQuery, ShowJobsRequest, StopJobsRequest, read_query
+from aiscli.actions.jobs import JobQuery, JobsRequest, ShowJobsRequest, read_query
 from aiscore.errors import InvalidArgumentError
 from aiscore.model.bucket import BucketRef
 from aiscore.model.xaction import KINDS, XactionKind
@@ -52,7 +52,7 @@ def test_every_kind_goes_by_both_of_its_names(kind: XactionKind) -> None:
 
 def test_what_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="missing job"):
-        StopJobsRequest(query=JobQuery())
+        JobsRequest(query=JobQuery())
     with pytest.raises(InvalidArgumentError, match="--top"):
         ShowJobsRequest(query=JobQuery(), top=-1)
     with pytest.raises(InvalidArgumentError, match="regular expression"):

@@ -38,7 +38,7 @@ performance latency, performance capacity, performance disk, storage show, stora
 storage validate, storage mountpath show, storage disk, storage cleanup, space-cleanup, bucket lru
 show dashboard, cluster dashboard, show performance capacity, show storage show, show log
 log show, log get, search, auth whoami, whoami, auth show oidc, auth show jwks, auth show config
-auth show token, auth set config, config node, job rm download, job rm dsort, dsort
+auth show token, auth set config, config node, job rm, dsort
 du, find, tree, diff, check, stat, run, resume, doctor, jobs, sync
 config context ls, config context set, config context use, config context rm
 """

@@ -33,9 +33,9 @@ def test_aliases_stand_for_commands() -> None:
 
 
 @pytest.mark.parametrize("path", ["", *ALL])
-def test_help_fits_eighty_columns(path: str) -> None:
+def test_help_fits_eighty_columns(path: str, quick_ais: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "aiscli", *path.split(), "--help"],
+        [quick_ais, *path.split(), "--help"],
         capture_output=True,
         text=True,
         check=True,

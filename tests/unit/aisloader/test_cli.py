@@ -130,6 +130,20 @@ def test_a_closed_pipe_ends_silently() -> None:
     assert done.stderr == ""
 
 
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "aisloader", "usage"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "aisloader: cannot write to stdout: No space left on device\n"
+
+
 def test_usage_and_errors_load_nothing_heavy() -> None:
     program = (
         "import os, sys; from aisloader.cli import run_command; "

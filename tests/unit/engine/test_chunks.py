@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from aiscore.engine import multipart
 from aiscore.engine.fileio import OsFiles
@@ -27,12 +28,13 @@ from aiscore.errors import (
 )
 from aiscore.model.bucket import BucketRef
 from aiscore.model.byterange import ByteRange
+from aiscore.model.checksum import ChecksumType
 from aiscore.model.chunks import RechunkOptions, RechunkResult
 from aiscore.model.multipart import CompleteOptions, PartOptions, PartRef, UploadOptions
 from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.model.storage import FaultKind
 from aiscore.model.xaction import XactionFilter, XactionKind, XactionState
-from aiscore.testing.content import pattern
+from aiscore.testing.content import checksum_of, pattern
 
 BUCKET = BucketRef("b")
 KIB = 1024
@@ -85,6 +87,16 @@ def piece_files(store: Store) -> set[str]:
     }
 
 
+def assert_checksums(store: Store, name: str, *, has_any: bool) -> None:
+    paths = chunk_paths(store, name)
+    assert len(paths) > 1
+    for path in paths:
+        query = "SELECT checksum FROM manifests WHERE piece_id = ?"
+        piece_id = int(Path(path).name, 16)
+        (found,) = store.core.connection().execute(query, (piece_id,)).fetchone()
+        assert found == (xxhash.xxh3_64_hexdigest(Path(path).read_bytes()) if has_any else "")
+
+
 def flip(path: str, offset: int = 100) -> None:
     with open(path, "r+b") as file:
         file.seek(offset)
@@ -102,7 +114,7 @@ class TestPlacement:
     def test_chunks_are_spread_evenly(self, store: Store, tmp_path: Path) -> None:
         add_disks(store, tmp_path, 2)
         firsts = set()
-        for number in range(12):
+        for number in range(40):
             store.put(BUCKET, f"o{number}", DATA, PUT)
             chunks = store.list_chunks(BUCKET, f"o{number}")
             assert [chunk.offset for chunk in chunks] == list(range(0, 12 * KIB, KIB))
@@ -230,6 +242,38 @@ class TestDamage:
         (fault,) = store.validate(BUCKET, "").faults
         assert f"chunk {number} of" in fault.detail
         store.delete(BUCKET, "o", None)
+
+    @pytest.mark.parametrize("kind", ["xxhash2", "md5", "none"])
+    def test_each_chunk_has_its_own_checksum(self, store: Store, kind: str) -> None:
+        """However it was written, XXH3-64 whatever the object has; none where that has none."""
+        changes = {
+            "checksum.type": kind,
+            "chunks.checkpoint_every": "3",
+            "chunks.chunk_size": "400000",
+            "chunks.objsize_limit": "400000",
+        }
+        store.set_bucket_props(BUCKET, changes)
+        large = pattern(3 << 20)
+        store.put(BUCKET, "bytes", [large], PUT)
+        with store.open_writer(BUCKET, "lent", PUT) as writer:
+            for start in range(0, len(large), 300_000):
+                writer.write(memoryview(bytearray(large[start : start + 300_000])))
+            writer.commit()
+        upload = store.create_upload(BUCKET, "parts", UploadOptions())
+        store.put_part(BUCKET, "parts", upload, 1, large, PART)
+        part = store.put_part(BUCKET, "parts", upload, 2, DATA, PART)
+        if kind != "none":
+            assert part.checksum == checksum_of(ChecksumType(kind), DATA)
+        complete(store, "parts", upload, 2)
+        store.create_bucket(other := BucketRef("whole"), {"checksum.type": kind})
+        store.put(other, "o", large, PUT)
+        store.copy(other, "o", BUCKET, "copied")
+        for name in ("bytes", "lent", "parts", "copied"):
+            assert_checksums(store, name, has_any=kind != "none")
+            assert store.read(BUCKET, name, VERIFIED).startswith(large)
+        store.rechunk_bucket(BUCKET, RechunkOptions(objsize_limit=1, chunk_size=300_000))
+        for name in ("bytes", "lent", "parts", "copied"):
+            assert_checksums(store, name, has_any=kind != "none")
 
     @pytest.mark.parametrize("kind", ["flip", "cut", "grow", "unlink"])
     def test_damaged_part_is_found_at_completion_and_can_be_sent_again(

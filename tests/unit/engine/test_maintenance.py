@@ -181,8 +181,8 @@ class TestOthers:
         assert (snap.objects, snap.size, snap.bucket) == (1, 7, BUCKET)
 
     def test_what_is_refused(self, store: Store) -> None:
-        with pytest.raises(UnsupportedError, match="mirror"):
-            store.run_job(XactionKind.MIRROR, BUCKET)
+        with pytest.raises(UnsupportedError, match="ec-bucket"):
+            store.run_job(XactionKind.EC_ENCODE, BUCKET)
         with pytest.raises(InvalidArgumentError, match="requires a bucket"):
             store.run_job(XactionKind.WARM_UP, None)
         with pytest.raises(BucketNotFoundError):

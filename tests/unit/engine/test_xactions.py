@@ -2,17 +2,23 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from aiscore.engine.pace import FIRST_LOOK
 from aiscore.engine.store import Store
 from aiscore.engine.xaction import job as job_module
-from aiscore.errors import XactionAbortedError
+from aiscore.engine.xaction import registry as registry_module
+from aiscore.errors import LimitedCoexistenceError, XactionAbortedError
 from aiscore.model.bucket import BucketRef
 from aiscore.model.xaction import (
     XactionFilter,
@@ -126,6 +132,52 @@ def test_stopped_on_demand_job_is_not_used_again(store: Store) -> None:
     assert store.find_xaction(second).objects == 1
 
 
+def test_what_runs_is_not_forgotten(store: Store) -> None:
+    with store.core.xactions.start(XactionKind.PROMOTE, BUCKET) as job:
+        assert store.forget_xactions(XactionFilter()) == 0
+        assert store.find_xaction(job.id).state is XactionState.RUNNING
+    used = store.record_use(XactionKind.GET_BATCH, BUCKET, 1, 1)
+    assert store.forget_xactions(XactionFilter()) == 1
+    assert store.find_xaction(used).state is XactionState.RUNNING
+
+
+def test_brief_uses_are_written_once_in_a_while(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing is shorter than a transaction; who asks sees all the same what was done."""
+    monkeypatch.setattr(job_module, "FLUSH_INTERVAL_S", 3600.0)
+    first = store.record_use(XactionKind.LIST, BUCKET, 10, 0, is_brief=True)
+    commits = _commits(store)
+    for _ in range(20):
+        again = store.record_use(XactionKind.LIST, BUCKET, 10, 0, job_id=first, is_brief=True)
+        assert again == first
+    assert _commits(store) == commits
+    snap = store.find_xaction(first)
+    assert (snap.objects, snap.state) == (210, XactionState.RUNNING)
+    _age(store, first, 25)
+    assert store.find_xaction(first).state is XactionState.FINISHED, "listings end after 20 s"
+    assert store.record_use(XactionKind.LIST, BUCKET, 1, 0, is_brief=True) != first
+    # Who comes with the id of a listing keeps it.
+    assert store.record_use(XactionKind.LIST, BUCKET, 1, 0, job_id=first, is_brief=True) == first
+
+
+def test_a_use_does_not_wait_for_a_writer(store: Store) -> None:
+    """Pages of names are read while others write; that they were is noted later, or never."""
+    with closing(sqlite3.connect(f"{store.core.home}/index.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        found = store.record_use(XactionKind.LIST, BUCKET, 1, 0, is_brief=True)
+        assert is_xaction_id(found)
+        assert time.monotonic() - begin < 30
+        other.execute("ROLLBACK")
+
+
+def _commits(store: Store) -> int:
+    row = store.core.connection().execute("PRAGMA data_version").fetchone()
+    changes = store.core.connection().raw.total_changes
+    return int(row[0]) + changes
+
+
 def test_interrupt_is_an_abort(store: Store) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
@@ -145,6 +197,48 @@ def test_stop_of_own_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     job.end(info.value)
     assert store.find_xaction(job.id).state is XactionState.ABORTED
     assert store.find_xaction(job.id).objects == 2
+
+
+def test_a_running_job_tells_what_it_has_to_say(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it slept because of the load, too: not only at its end."""
+    monkeypatch.setattr(job_module, "FLUSH_INTERVAL_S", 0.0)
+    store.set_config({"store.load": "disk:critical"})
+    with store.core.xactions.start(XactionKind.RECHUNK, BUCKET) as job:
+        job.ext["chunked"] = 3
+        deadline = time.monotonic() + 20
+        while not (seen := store.find_xaction(job.id)).ext.get(job_module.THROTTLED):
+            assert time.monotonic() < deadline
+            job.step(FIRST_LOOK)
+    assert seen.state is XactionState.RUNNING
+    assert seen.ext["chunked"] == 3
+
+
+def test_jobs_that_move_content_do_not_run_beside_a_resilver(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = store.core.xactions.start
+    with start(XactionKind.RESILVER) as job:
+        monkeypatch.setattr(registry_module, "COEXISTENCE_WAIT_S", 0.1)
+        for kind, name in ((XactionKind.RECHUNK, "rechunk"), (XactionKind.COPY_BUCKET, "copy-b")):
+            with pytest.raises(
+                LimitedCoexistenceError,
+                match=rf'^resilver\[{job.id}\] is currently running, cannot run "{name}',
+            ):
+                start(kind, BUCKET)
+        start(XactionKind.RENAME_BUCKET, BUCKET).end()
+        store.record_use(XactionKind.GET_BATCH, BUCKET, 1, 1)
+        store.set_config({"features": "Ignore-LimitedCoexistence-Conflicts"})
+        start(XactionKind.RECHUNK, BUCKET).end()
+        store.set_config({"features": "none"})
+        monkeypatch.setattr(registry_module, "COEXISTENCE_WAIT_S", 60.0)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(start, XactionKind.RECHUNK, BUCKET)
+            with pytest.raises(FutureTimeoutError):
+                waiting.result(0.2)
+            job.end()
+            waiting.result(20).end()
 
 
 def test_old_jobs_are_forgotten_and_the_last_are_kept(

@@ -105,7 +105,6 @@ def test_zero_is_the_default_elsewhere_in_get_batch() -> None:
         ({"keepalivetracker.proxy.interval": "3s"}, "at least timeout.max_keepalive=4s"),
         ({"keepalivetracker.target.interval": "41s"}, r"interval\*factor=2m3s"),
         ({"keepalivetracker.proxy.name": "x"}, "readonly"),
-        ({"mirror.enabled": "yes", "chunks.objsize_limit": "1GiB"}, "cannot be combined"),
         ({"config_version": "1"}, "readonly"),
         ({"features": "Disable-Cold-GET,Streaming-Cold-GET"}, "mutually exclusive"),
     ],

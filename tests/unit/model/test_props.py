@@ -174,7 +174,6 @@ def test_stored_properties_round_trip(props: BucketProps) -> None:
         (["chunks.objsize_limit=-1"], "chunks.objsize_limit=-1B"),
         (["mirror.copies=33"], r"mirror.copies=33 \(expected range \[2, 32\]\)"),
         (["mirror.copies=1", "mirror.enabled=true"], r"range \[2, 32\]"),
-        (["mirror.enabled=true", "chunks.objsize_limit=1GiB"], "cannot be combined"),
         (["versioning.enabled=false", "versioning.validate_warm_get=true"], "requires versioning"),
         (["features=LZ4-Block-1MB"], 'feature "LZ4-Block-1MB" belongs to the cluster'),
         (["features=0x1000000"], "mask of known bits"),

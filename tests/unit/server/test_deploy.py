@@ -1,18 +1,25 @@
 """What is shipped for operators is true: the page on the server, and the files in `deploy`."""
 
 import configparser
+import os
 import re
 import shlex
+import signal
+import socket
+import subprocess
+import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import yaml
 
+from aiscore.serve import running
 from aiscore.server.configure import load_settings
 from aiscore.server.settings import PORT_DEFAULT, ServerSettings
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
+START_S = 30
 
 
 def flags_of_serve() -> set[str]:
@@ -44,14 +51,56 @@ def test_the_page_has_every_setting_with_its_default() -> None:
         assert rows[field.name] == (f"`{field.default}`" if field.default != "" else "none")
 
 
-def test_the_unit_starts_what_there_is() -> None:
+def unit() -> configparser.SectionProxy:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(DEPLOY / "ais-serve.service")
-    service = parser["Service"]
+    return parser["Service"]
+
+
+def test_the_unit_starts_what_there_is() -> None:
+    service = unit()
     assert_is_a_command(shlex.split(service["ExecStart"]))
     assert service["Type"] == "notify"
     assert int(service["TimeoutStopSec"]) > ServerSettings(home="/h").drain_timeout_s + 10
+
+
+def test_the_unit_runs(tmp_path: Path) -> None:
+    config = tmp_path / "serve.toml"
+    config.write_text((DEPLOY / "serve.toml").read_text().replace(f"{PORT_DEFAULT}", "0"))
+    program, *words = shlex.split(unit()["ExecStart"])
+    assert program == "/usr/local/bin/ais"
+    places = {"/var/lib/aiscore/store": str(tmp_path / "store"), words[-1]: str(config)}
+    command = [sys.executable, "-m", "aiscli", *(places.get(word, word) for word in words)]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        address = str(tmp_path / "notify")
+        notify.bind(address)
+        notify.settimeout(START_S)
+        environ = {"NOTIFY_SOCKET": address, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        with subprocess.Popen(
+            command, env=environ, cwd="/", stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert notify.recv(100) == b"READY=1"
+                process.send_signal(
+                    getattr(signal, unit()["ExecReload"].split()[1].replace("-", "SIG"))
+                )
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(START_S) == 0
+            finally:
+                process.kill()
+
+
+def test_the_health_check_of_the_container(tmp_path: Path) -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    found = re.search(r'HEALTHCHECK .*\\\n +\["python", "-c", "(.+)"\]$', text, re.MULTILINE)
+    assert found
+    with running(ServerSettings(home=str(tmp_path / "home"), port=0)) as url:
+        check = found[1].replace(f"http://127.0.0.1:{PORT_DEFAULT}", url)
+        assert url in check
+        assert subprocess.run([sys.executable, "-c", check], timeout=START_S).returncode == 0
+    gone = subprocess.run([sys.executable, "-c", check], timeout=START_S, capture_output=True)
+    assert gone.returncode == 1
 
 
 def test_the_container_starts_what_there_is() -> None:

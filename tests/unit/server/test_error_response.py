@@ -1,14 +1,21 @@
 """Every error of ours as an answer, and what clients and our own decoder make of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from aiscore import errors
-from aiscore.errors import AisError, CorruptionError, RangeNotSatisfiableError, TransportError
+from aiscore.errors import (
+    AisError,
+    CorruptionError,
+    RangeNotSatisfiableError,
+    ThrottledError,
+    TransportError,
+)
 from aiscore.server.errors import error_response
 from aiscore.server.head import HeadParser
-from aiscore.server.http import Request
+from aiscore.server.http import Request, Response
+from aiscore.server.s3.errors import error_response as s3_error_response
 from aiscore.server.settings import ServerSettings
 from aiscore.wire.errors import decode_error
 
@@ -53,6 +60,16 @@ def test_every_class_comes_back(cls: type[AisError], method: str) -> None:
     back = decode_error(response.status, body, method=method)
     assert type(back) is cls
     assert (back.message, back.hint) == (exc.message, exc.hint)
+
+
+@pytest.mark.parametrize(("asked_s", "told"), [(0.0, "1"), (1.0, "1"), (2.5, "3")])
+@pytest.mark.parametrize("respond", [error_response, s3_error_response])
+def test_who_is_asked_to_slow_down_is_told_for_how_long(
+    respond: Callable[[AisError, Request], Response], asked_s: float, told: str
+) -> None:
+    response = respond(ThrottledError("no", retry_after_s=asked_s), request())
+    assert dict(response.headers)["Retry-After"] == told
+    assert "Retry-After" not in dict(respond(AisError("no"), request()).headers)
 
 
 def test_a_range_error_tells_the_size() -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.unit.transport.peer import Peer, abort, ok
@@ -522,6 +523,26 @@ class TestConnecting:
     def test_name_that_does_not_resolve(self) -> None:
         with pytest.raises(ConnectError, match=r"cannot reach http://no-such-host\.invalid:80"):
             session_of("http://no-such-host.invalid").call(Call("GET", "/"))
+
+    def test_zero_is_no_limit(self) -> None:
+        options = ConnectionOptions(connect_timeout_s=0, read_timeout_s=0, retries=0)
+        silent, goes_on = threading.Event(), threading.Event()
+        with Peer() as peer:
+
+            def late(connection: socket.socket) -> None:
+                peer.request(connection)
+                silent.set()
+                goes_on.wait(10)
+                connection.sendall(ok(b"late"))
+
+            peer._scripts = [late]
+            with ThreadPoolExecutor(1) as pool:
+                found = pool.submit(session_of(peer.url, options).call, Call("GET", "/"))
+                assert silent.wait(10)
+                with pytest.raises(TimeoutError):
+                    found.result(0.1)
+                goes_on.set()
+                assert found.result(10).body == b"late"
 
     def test_tls_against_a_plain_server_and_the_reverse(self) -> None:
         with Peer() as peer:

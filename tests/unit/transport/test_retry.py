@@ -370,6 +370,11 @@ class TestOptions:
         assert ConnectionOptions.from_environ({}) == ConnectionOptions()
         assert ConnectionOptions.from_environ({"AIS_AUTHN_TOKEN": "x"}).token == "x"
 
+    def test_defaults(self) -> None:
+        options = ConnectionOptions()
+        assert (options.retries, options.backoff_s, options.pool_size) == (5, 3.0, 10)
+        assert (options.connect_timeout_s, options.read_timeout_s) == (3.0, 20.0)
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [

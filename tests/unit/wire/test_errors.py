@@ -5,6 +5,9 @@ import pytest
 from aiscore import errors
 from aiscore.errors import (
     AisError,
+    ArchiveError,
+    ArchpathNotFoundError,
+    BatchAbortedError,
     BucketAlreadyExistsError,
     BucketNotFoundError,
     BusyError,
@@ -74,6 +77,20 @@ def test_body_fits_a_header_whatever_the_message() -> None:
         (404, {"message": 'bucket "s3://b" does not exist'}, "GET", BucketNotFoundError),
         (404, {"message": 'bucket "ais://@u#n/b" does not exist'}, "GET", BucketNotFoundError),
         (404, {"tcode": "ErrXactNotFound", "message": "x"}, "GET", XactionNotFoundError),
+        (404, {"message": '"x--ais://b" not found'}, "GET", XactionNotFoundError),
+        (
+            404,
+            {"message": "t[a]: m/1.jpg in ais://b/s.tar does not exist"},
+            "GET",
+            ArchpathNotFoundError,
+        ),
+        (
+            400,
+            {"message": 'unrecognized or unsupported file format: "o"'},
+            "GET",
+            ArchiveError,
+        ),
+        (400, {"message": "exceeded soft-errors limit: 2 (max: 1)"}, "GET", BatchAbortedError),
         (409, {"message": "x"}, "GET", BusyError),
         (409, {"message": 'bucket "ais://b" already exists'}, "POST", BucketAlreadyExistsError),
         (400, {"message": 'bucket "ais://b" already exists'}, "POST", BucketAlreadyExistsError),
@@ -86,6 +103,25 @@ def test_errors_of_other_servers(
     status: int, body: dict[str, str], method: str, cls: type[AisError]
 ) -> None:
     assert type(decode_error(status, json.dumps(body).encode(), method=method)) is cls
+
+
+def test_the_object_is_named_when_the_server_does_not() -> None:
+    target = "/v1/objects/b/d/%C3%BC?provider=aws&namespace=%40u%23n"
+    body = b'{"message": "object size = 5, range [9-] not satisfiable"}'
+    error = decode_error(416, body, method="GET", target=target)
+    assert error.message == "s3://@u#n/b/d/ü: object size = 5, range [9-] not satisfiable"
+    for other in (
+        decode_error(416, body, method="GET", target="/v1/buckets/b"),
+        decode_error(416, body[:-1] + b', "code": "x"}', method="GET", target=target),
+    ):
+        assert other.message == "object size = 5, range [9-] not satisfiable"
+
+
+def test_errors_of_jobs() -> None:
+    text = "t[a]: ais://b/o does not exist"
+    assert type(error_of_code("", text)) is ObjectNotFoundError
+    assert type(error_of_code("", "x")) is AisError
+    assert type(error_of_code("ErrBusy", text)) is BusyError
 
 
 def test_what_is_no_json_is_the_message() -> None:

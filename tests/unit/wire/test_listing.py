@@ -52,6 +52,7 @@ def value_of(message: bytes) -> bytes:
         ListOptions(props=frozenset({ListProp.NAME})),
         ListOptions(prefix="a/", delimiter="/", start_after="a/b", token="t", page_size=7),
         ListOptions(delimiter="/", directories=False, archive=True),
+        ListOptions(cached=True),
     ],
 )
 def test_requests_come_back(options: ListOptions) -> None:

@@ -17,7 +17,6 @@ from aiscore.model.objects import (
 from aiscore.wire.messages import (
     ArchiveMsg,
     Bck,
-    BsummMsg,
     CopyMsg,
     CopyObjectsMsg,
     ListRange,
@@ -30,16 +29,15 @@ from aiscore.wire.messages import (
     copy_options,
     decode_action,
     decode_json,
-    decode_summary,
     decode_value,
     encode_action,
     encode_json,
-    encode_summary,
     promote_msg,
     promote_options,
     selection_msg,
     selection_of,
 )
+from aiscore.wire.summaries import BsummMsg, decode_summary, encode_summary
 
 BUCKET = BucketRef("b")
 

@@ -16,24 +16,21 @@ from aiscore.model.objects import (
     Precondition,
     PutOptions,
 )
+from aiscore.wire.conditions import precondition_of
 from aiscore.wire.objects import (
     Headers,
-    content_range,
     get_options,
     get_request,
     head_headers,
-    parse_content_range,
-    parse_range,
     parse_wanted,
     pine_of,
-    precondition_of,
     props_from_headers,
     props_headers,
     put_mode_of,
     put_options,
     put_request,
-    range_header,
 )
+from aiscore.wire.ranges import content_range, parse_content_range, parse_range, range_header
 
 BUCKET = BucketRef("b")
 PROPS = ObjectProps(
@@ -113,6 +110,7 @@ def test_bad_answer_is_a_protocol_error() -> None:
         GetOptions(),
         GetOptions(byte_range=ByteRange(5)),
         GetOptions(byte_range=ByteRange(0, 1), verify_checksum=True),
+        GetOptions(latest=True, etl_name="transformer-md5"),
         GetOptions(byte_range=ByteRange(-5)),
         GetOptions(archpath="a/b", archmime=ArchiveFormat.TGZ, byte_range=ByteRange(1, 2)),
         GetOptions(archregx="", archmode=ArchiveMode.SUFFIX),

@@ -23,6 +23,7 @@ __all__ = [
     "LIST_PROPS",
     "ListBucketsRequest",
     "ListRequest",
+    "check_counts",
     "read_props",
     "run_list",
     "run_list_buckets",
@@ -118,8 +119,13 @@ class ListRequest:
         given = [bool(self.name), bool(self.prefix), self.template is not None]
         if sum(given) > 1:
             raise InvalidArgumentError("a name, --prefix and --template are mutually exclusive")
-        if min(self.limit, self.page_size, self.max_pages) < 0:
-            raise InvalidArgumentError("--limit, --page-size and --max-pages must not be negative")
+        check_counts(self.limit, self.page_size, self.max_pages)
+
+
+def check_counts(limit: int, page_size: int, max_pages: int) -> None:
+    """Refuse negative ones, also where they say nothing: in a list of buckets."""
+    if min(limit, page_size, max_pages) < 0:
+        raise InvalidArgumentError("--limit, --page-size and --max-pages must not be negative")
 
 
 def read_props(

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ from aiscli.exitcodes import ExitCode
 from aiscli.output import Column
 from aiscore._version import __version__
 from aiscore.errors import AisError
+from aiscore.model.cluster import ClusterInfo, NodeRole
 from aiscore.model.storage import MountpathState
 from aiscore.transport import default_home
 
@@ -220,6 +222,23 @@ def _nodes(context: CliContext) -> Iterator[Finding]:
             what = ", ".join([node.status, *node.alerts])
             hint = "see: ais show cluster"
             yield Finding("node", f"{node.name}: {what}", Verdict.WARNING, hint)
+    yield from _load(found)
+
+
+def _load(found: ClusterInfo) -> Iterator[Finding]:
+    """How loaded the machines are; AIStore's nodes do not tell."""
+    for node in found.of(NodeRole.TARGET):
+        if node.pressure:
+            grades = " ".join(f"{name}={grade}" for name, grade in node.pressure.items())
+            is_critical = "critical" in node.pressure.values()
+            yield Finding(
+                "load",
+                f"{node.name}: {grades}",
+                Verdict.WARNING if is_critical else Verdict.OK,
+                "jobs slow down, and without memory or files GetBatch is refused"
+                if is_critical
+                else "",
+            )
 
 
 def compare_versions(server: str) -> str:
@@ -274,6 +293,8 @@ def _store(context: CliContext) -> Iterator[Finding]:
         if not os.path.exists(home):
             return  # opening would make it
     yield from _mountpaths(context)
+    with suppress(AisError):  # told above
+        yield from _load(context.transport.cluster_info())
 
 
 def _is_remote(store: str) -> bool:

@@ -34,6 +34,7 @@ class PutRequest:
         skip_same: leave an object alone that already has the content; for many files that is found
             out by size and checksum.
         append: add to an existing object.
+        chunk_size: longer files go in parts of so many bytes, those of a single one in parallel; None is none.
         workers: uploads at a time; None chooses.
         cont_on_err: go on after a file that cannot be uploaded.
         dry_run: name what would be uploaded.
@@ -48,6 +49,7 @@ class PutRequest:
     compute_checksum: bool = False
     skip_same: bool = True
     append: bool = False
+    chunk_size: int | None = None
     workers: int | None = None
     cont_on_err: bool = False
     dry_run: bool = False
@@ -63,6 +65,13 @@ class PutRequest:
         if self.checksum is not None and self.compute_checksum:
             raise InvalidArgumentError(
                 "--compute-checksum and a given checksum are mutually exclusive"
+            )
+        if self.chunk_size is not None and self.chunk_size <= 0:
+            raise InvalidArgumentError(f"--chunk-size must be positive, not {self.chunk_size}")
+        if self.chunk_size is not None and (self.append or self.checksum is not None):
+            raise InvalidArgumentError(
+                "--chunk-size goes with neither --append nor a given checksum",
+                hint="--compute-checksum verifies each part",
             )
         if self.source.path == STDIN and self.compute_checksum:
             raise InvalidArgumentError("--compute-checksum needs a file, not standard input")
@@ -101,6 +110,8 @@ def _put_file(context: CliContext, request: PutRequest) -> ExitCode:
     if not name or name.endswith("/"):
         name += os.path.basename(path)
     check_object_name(name)
+    if request.chunk_size is not None and os.stat(path).st_size > request.chunk_size:
+        return _put_in_parts(context, request)
     cname = request.target.bucket.object_cname(name)
     verb = "APPEND" if request.append else "PUT"
     text = f'{verb} "{request.source.path}" => {cname}'
@@ -116,6 +127,21 @@ def _put_file(context: CliContext, request: PutRequest) -> ExitCode:
     props = _upload(context, request, LocalFile(path, name, os.stat(path).st_size), name)
     context.output.item(_record(request, path, props), text, "")
     return ExitCode.OK
+
+
+def _put_in_parts(context: CliContext, request: PutRequest) -> ExitCode:
+    from aiscli.actions.transfers.in_parts import PutInPartsRequest, run_put_in_parts
+
+    in_parts = PutInPartsRequest(
+        path=request.source.path,
+        object=request.target,
+        chunk_size=request.chunk_size,
+        workers=request.workers,
+        compute_checksum=request.compute_checksum,
+        dry_run=request.dry_run,
+        show_progress=request.show_progress,
+    )
+    return run_put_in_parts(context, in_parts)
 
 
 def _upload(context: CliContext, request: PutRequest, file: LocalFile, name: str) -> ObjectProps:

@@ -123,6 +123,7 @@ class _Uploads:
             compute_checksum=request.compute_checksum,
             skip_same=request.skip_same,
             on_block=self._pace.check,
+            chunk_size=request.chunk_size,
         )
 
     def run(self, files: list[LocalFile]) -> Iterator[_Outcome]:

@@ -8,7 +8,7 @@ from typing import Self
 
 from aiscli.actions.transfers.hashing import hash_file, same_content
 from aiscore.errors import BusyError, ObjectNotFoundError
-from aiscore.model.bucket import BucketRef
+from aiscore.model.bucket import BucketRef, ObjectUri
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import ObjectProps, PutOptions
 from aiscore.model.stream import BLOCK_SIZE
@@ -31,6 +31,7 @@ class Upload:
         skip_same: leave an object alone that already has the checksum.
         custom: metadata of the object.
         mtime_ns: that the file must have when it is opened; None is any.
+        chunk_size: longer files go as multipart uploads of parts of so many bytes, one after the other; None is none.
         on_block: called between blocks; may raise to end the transfer.
     """
 
@@ -40,6 +41,7 @@ class Upload:
     custom: Mapping[str, str] = field(default_factory=dict)
     mtime_ns: int | None = None
     on_block: Callable[[], None] = _nothing
+    chunk_size: int | None = None
 
 
 class SteadyFile:
@@ -146,6 +148,10 @@ def upload(
     with SteadyFile(path, how.on_block) as body:
         if how.mtime_ns is not None and body.mtime_ns != how.mtime_ns:
             raise changed(path)
+        if how.chunk_size is not None and body.size is not None and body.size > how.chunk_size:
+            from aiscli.actions.transfers.in_turn import upload_in_turn
+
+            return upload_in_turn(transport, ObjectUri(bucket, name), path, how, checksum)
         options = PutOptions(
             size=body.size, checksum=checksum, custom=how.custom, skip_same=how.skip_same
         )

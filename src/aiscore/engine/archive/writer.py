@@ -1,15 +1,17 @@
 """Writing archives into an output, in one forward pass."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from aiscore.engine.archive.append import NewMember
 from aiscore.engine.archive.encode import CompressedTarEncoder, Encoder, Piece, TarEncoder
 from aiscore.engine.archive.names import check_member_name
 from aiscore.engine.archive.zipencode import ZipEncoder
-from aiscore.errors import ArchiveError
+from aiscore.errors import ArchiveError, InvalidArgumentError
 from aiscore.model.archive import ArchiveFormat
 
-__all__ = ["ArchiveWriter", "new_encoder", "open_writer"]
+__all__ = ["ArchiveWriter", "new_archive", "new_encoder", "open_writer"]
 
 
 class ArchiveWriter(Protocol):
@@ -72,6 +74,34 @@ def new_encoder(archive_format: ArchiveFormat, *, mtime: int = 0, deflate: bool 
             return ZipEncoder(mtime, deflate=deflate)
         case ArchiveFormat.TGZ | ArchiveFormat.TAR_LZ4:
             return CompressedTarEncoder(archive_format, mtime)
+
+
+def new_archive(
+    cname: str, shard: str, members: Iterable[NewMember], archive_format: ArchiveFormat | None
+) -> Iterator[Piece]:
+    """The bytes of a shard with these members, written now.
+
+    Args:
+        cname: names the shard in errors.
+        shard: its object name, whose extension tells the format that is not given.
+        members: pulled as the bytes are.
+        archive_format: of the archive.
+
+    Raises:
+        InvalidArgumentError: nothing tells the format.
+        InvalidNameError: see `check_member_name`.
+        ArchiveError: a member's blocks do not add up to its size.
+    """
+    archive_format = archive_format or ArchiveFormat.of_name(shard)
+    if archive_format is None:
+        raise InvalidArgumentError(
+            f"{cname} has no archive extension and no format was given",
+            hint=f"use one of: {', '.join(ArchiveFormat)}",
+        )
+    encoder = new_encoder(archive_format, mtime=int(time.time()))
+    for name, size, blocks in members:
+        yield from encoder.member(check_member_name(name), size, blocks)
+    yield from encoder.finish()
 
 
 def open_writer(

@@ -11,12 +11,15 @@ from aiscore.engine.archive.encode import CompressedTarEncoder
 from aiscore.engine.archive.names import check_member_name
 from aiscore.engine.archive.tarwriter import TAR_EOF, tar_header
 from aiscore.engine.archive.zipencode import ZipEncoder
+from aiscore.engine.batch.plan import BatchBucket, Planner
 from aiscore.engine.batch.spool import SpoolFile, spool
 from aiscore.engine.batch.stream import EntryStream, Item
 from aiscore.engine.core import Core
+from aiscore.engine.index.objects import ObjectRow
+from aiscore.engine.read import fill_from, read_piece_into
 from aiscore.errors import AisError, CorruptionError
 from aiscore.model.archive import ArchiveFormat
-from aiscore.model.batch import BatchRequest, BatchResult
+from aiscore.model.batch import BatchEntry, BatchRequest, BatchResult
 from aiscore.model.stream import BLOCK_SIZE
 
 __all__ = ["BatchArchive"]
@@ -48,6 +51,8 @@ class BatchArchive:
         self.is_complete = False
         self._stream = EntryStream(core, request, soft_errors)
         self._file: SpoolFile | None = None
+        self._core = core
+        self._used = 0
         self._buffers = core.buffers
         self._buffer = core.buffers.take()
         self.uuid = self._stream.uuid
@@ -100,16 +105,16 @@ class BatchArchive:
         add_result = self.results.append
         mtime = stream.mtime
         view = self._buffer
-        used = 0
         try:
-            for item in stream.items():
+            for item in stream.items(self):
+                used = self._used
                 result = item.result
                 header = tar_header(result.member_name, result.size, mtime)
                 needed = len(header) + result.size + (-result.size % _TAR_BLOCK)
                 if used + needed > len(view):
                     if used:
                         yield view[:used]
-                        used = 0
+                        used = self._used = 0
                     if needed > len(view):
                         yield from self._large(item, header)
                         continue
@@ -125,13 +130,14 @@ class BatchArchive:
                     view[used : used + needed] = header
                 else:
                     view[end : used + needed] = _ZEROS[: used + needed - end]
-                used += needed
+                self._used = used + needed
                 add_result(result)
         except AisError:
             # What is whole goes out first: who goes on from the failure has it already.
-            if used:
-                yield view[:used]
+            if self._used:
+                yield view[: self._used]
             raise
+        used = self._used
         if used + len(ending) > len(view):
             yield view[:used]
             used = 0
@@ -141,6 +147,43 @@ class BatchArchive:
             # What is packed, or spooled, is followed by more.
             self.is_complete = bool(ending) and self._stream.request.streaming
             yield view[:end]
+
+    def take(self, entry: BatchEntry, bucket: BatchBucket, planner: Planner) -> BatchResult | None:
+        """Read a small entry straight behind its header (`Taker`); None when it does not fit, or cannot be read so."""
+        name = bucket.prefix + entry.name
+        row: ObjectRow | None = None
+        fd = offset = 0
+        if entry.archpath is None:
+            row = planner.whole_of(entry, bucket)
+            if row is None:
+                return None
+            size = row.size
+        else:
+            member = planner.member_of(entry, bucket)
+            if member is None:
+                return None
+            fd, offset, size = member
+            name = f"{name}/{entry.archpath}"
+        header = tar_header(name, size, self._stream.mtime)
+        used, view = self._used, self._buffer
+        begin = used + len(header)
+        end = begin + size
+        after = end + (-size % _TAR_BLOCK)
+        # Room for one byte more, by which it is seen that a piece has grown.
+        if after >= len(view):
+            return None
+        if row is not None:
+            is_read = read_piece_into(self._core, row, view[begin : end + 1])
+        else:
+            is_read = fill_from(self._core.files, fd, view[begin:end], offset)
+        if not is_read:
+            return None
+        view[used:begin] = header
+        view[end:after] = _ZEROS[: after - end]
+        self._used = after
+        result = BatchResult(entry, bucket.bucket, name, size, None)
+        self.results.append(result)
+        return result
 
     def _large(self, item: Item, header: bytes) -> Iterator[memoryview]:
         """A member that does not fit the buffer: what fails behind its header fails the batch."""

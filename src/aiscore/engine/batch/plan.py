@@ -13,6 +13,8 @@ from aiscore.engine.archive.reader import MemberReader, open_member
 from aiscore.engine.content import ContentSource
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
+from aiscore.engine.index.database import Connection
+from aiscore.engine.index.objects import ObjectRow, find_object
 from aiscore.engine.openshards import Target
 from aiscore.engine.read import open_content
 from aiscore.engine.shards import index_of
@@ -75,7 +77,7 @@ class Planner:
         """
         self._core = core
         self._only_obj_name = request.only_obj_name
-        connection = core.connection()
+        connection = self._connection = core.connection()
         self._cache = connection.fresh_cache()
         core.open_shards.drop_removed(connection.version)
         self._buckets: dict[BucketRef, BatchBucket] = {}
@@ -94,6 +96,24 @@ class Planner:
             elif bucket is not seen:
                 seen = bucket
                 self._add(bucket)
+
+    def whole_of(self, entry: BatchEntry, bucket: BatchBucket) -> ObjectRow | None:
+        """The object that the entry asks for as a whole, if it has one piece; None: ask for its `place`."""
+        name = entry.name
+        if entry.archpath is not None or entry.start or entry.length or name in bucket.targets:
+            return None
+        row = find_object(self._fresh_connection(), bucket.row.id, name)
+        return row if row is not None and row.piece_count == 1 else None
+
+    def member_of(self, entry: BatchEntry, bucket: BatchBucket) -> tuple[int, int, int] | None:
+        """Descriptor, offset and size of a whole member of a plain shard that is open; None: ask for its `place`."""
+        target = bucket.targets.get(entry.name)
+        if target is None or target.plain_fd < 0 or entry.start or entry.length:
+            return None
+        index, position = target.index, target.positions.get(entry.archpath or "")
+        if position is None or index is None:
+            return None
+        return target.plain_fd, index.offsets[position], index.sizes[position]
 
     def bucket_of(self, bucket: BucketRef | None) -> BatchBucket:
         """The bucket that an entry's `bucket` field means."""
@@ -143,6 +163,14 @@ class Planner:
         while self._open_order:
             self._close_oldest()
 
+    def _fresh_connection(self) -> Connection:
+        """That of this thread. A batch goes on in another one, whose cache may be older than the batch."""
+        connection = self._core.connection()
+        if connection is not self._connection:
+            self._connection = connection
+            connection.fresh_cache()
+        return connection
+
     def _add(self, bucket: BucketRef) -> BatchBucket:
         found = self._buckets.get(bucket)
         if found is None:
@@ -154,6 +182,7 @@ class Planner:
     def _open_whole(self, bucket: BatchBucket, name: str) -> ContentSource:
         self._close_whole()
         check_object_name(name)
+        self._fresh_connection()
         _, content = open_content(self._core, bucket.row, name)
         self._whole = content
         return content
@@ -166,6 +195,7 @@ class Planner:
     def _open(self, bucket: BatchBucket, name: str) -> Target:
         core = self._core
         check_object_name(name)
+        self._fresh_connection()
         if len(self._open_order) >= OPEN_TARGETS_MAX:
             self._close_oldest()
         target = None

@@ -4,26 +4,27 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from resource import RUSAGE_THREAD, getrusage
 from time import perf_counter_ns
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from aiscore.engine.batch.plan import OPEN_TARGETS_MAX, BatchBucket, Place, Planner
 from aiscore.engine.blocks import BlockReader
 from aiscore.engine.content import FileContent
+from aiscore.engine.contentreader import ContentReader, fill_exact, read_exact
 from aiscore.engine.core import Core
-from aiscore.engine.read import ContentReader, fill_exact, read_exact
 from aiscore.errors import AisError, BatchAbortedError, CorruptionError, NotFoundError
 from aiscore.model.batch import MISSING_PREFIX, BatchEntry, BatchRequest, BatchResult
 from aiscore.model.stream import ByteReader
 
-__all__ = ["EntryStream", "Item"]
+__all__ = ["EntryStream", "Item", "Taker"]
 
 READ_AHEAD_ENTRIES = 16
 """Entries asked for ahead by each warm-up worker of the configuration."""
 READ_AHEAD_SIZE_MAX = 1 << 20
 """Bytes of an entry that are asked for ahead; upstream's warm-up reads as much."""
 SLOW_READ_NS = 200_000
-"""A read that takes longer than this, and half a nanosecond a byte, did not come from the page cache."""
+"""A read that takes longer than this, and half a nanosecond a byte, may not have come from the page cache."""
 
 
 class Item(NamedTuple):
@@ -33,11 +34,20 @@ class Item(NamedTuple):
     place: Place | None
 
 
+class Taker(Protocol):
+    """Who puts small entries where they belong, without a place, an item and a reader for each."""
+
+    def take(self, entry: BatchEntry, bucket: BatchBucket, planner: Planner) -> BatchResult | None:
+        """Take the entry; None when it must go the long way, where whatever fails is told."""
+        ...
+
+
 class EntryStream:
     """One GetBatch: entries in request order. Consumed once; a context manager (`transport.BatchStream`)."""
 
     def __init__(self, core: Core, request: BatchRequest, soft_errors: int = 0) -> None:
         """Look up the buckets; `soft_errors` count already, for a batch that goes on after a broken connection."""
+        core.batch_gate.admit()
         self._core = core
         self.request = request
         self.uuid = f"gbt-{secrets.token_hex(5)}"
@@ -49,6 +59,7 @@ class EntryStream:
         self._position = 0
         self._ahead = min(READ_AHEAD_ENTRIES * config.warmup_worker_count, OPEN_TARGETS_MAX // 2)
         self._advised = 0
+        self._blocks_read = _blocks_read()
         self._object_count = self._object_size = self._file_count = self._file_size = 0
         self._is_closed = False
         core.count(getbatch_n=1)
@@ -58,8 +69,11 @@ class EntryStream:
             core.count(err_getbatch_n=1)
             raise
 
-    def items(self) -> Iterator[Item]:
+    def items(self, taker: "Taker | None" = None) -> Iterator[Item]:
         """Each entry with its place; a place is good until the next step.
+
+        Args:
+            taker: is offered what most batches are made of, and what it takes is not given here.
 
         Raises:
             AisError: the first entry that cannot be read, without `cont_on_err`.
@@ -70,6 +84,12 @@ class EntryStream:
         for number, entry in enumerate(self.request.entries):
             self._position = number
             bucket = planner.bucket_of(entry.bucket)
+            if taker is not None:
+                started = perf_counter_ns()
+                result = taker.take(entry, bucket, planner)
+                if result is not None:
+                    self._count(result, perf_counter_ns() - started)
+                    continue
             try:
                 place = place_of(entry, bucket)
             except AisError as exc:
@@ -142,7 +162,7 @@ class EntryStream:
                 data = _read_all(item.result, place)
         except AisError as exc:
             return self.unreadable(item, exc).result, b""
-        self._done(item, perf_counter_ns() - started)
+        self._count(item.result, perf_counter_ns() - started)
         return item.result, data
 
     def fill(self, item: Item, buffer: memoryview) -> None:
@@ -159,14 +179,14 @@ class EntryStream:
             fill_exact(place.content, buffer, place.offset, item.result.member_name)
         else:
             buffer[:] = _read_all(item.result, place)
-        self._done(item, perf_counter_ns() - started)
+        self._count(item.result, perf_counter_ns() - started)
 
     def reader(self, item: Item) -> ByteReader:
         """The item's content as a stream, good until the next item."""
         place = item.place
         if place is None:
             return BlockReader(iter(()))
-        self._done(item, 0)
+        self._count(item.result, 0)
         if place.reader is not None:
             return BlockReader(iter(place.reader))
         name = item.result.member_name
@@ -229,9 +249,9 @@ class EntryStream:
         name = MISSING_PREFIX + _member_name(entry, bucket)
         return Item(BatchResult(entry, bucket.bucket, name, 0, exc.message), None)
 
-    def _done(self, item: Item, elapsed_ns: int) -> None:
-        size = item.result.size
-        if item.result.entry.archpath is None:
+    def _count(self, result: BatchResult, elapsed_ns: int) -> None:
+        size = result.size
+        if result.entry.archpath is None:
             self._object_count += 1
             self._object_size += size
         else:
@@ -244,6 +264,10 @@ class EntryStream:
         """The disk was waited for: ask the kernel for what comes next, so that it waits for many at once."""
         if elapsed_ns <= SLOW_READ_NS + size // 2 or not self._ahead:
             return
+        blocks = _blocks_read()
+        if blocks == self._blocks_read:
+            return  # the CPU was busy, not the disk
+        self._blocks_read = blocks
         entries = self.request.entries
         first = max(self._position + 1, self._advised)
         last = min(self._position + 1 + self._ahead, len(entries))
@@ -261,6 +285,11 @@ class EntryStream:
                     os.POSIX_FADV_WILLNEED,
                 )
         self._advised = max(self._advised, last)
+
+
+def _blocks_read() -> int:
+    """What this thread had to read from disks so far."""
+    return getrusage(RUSAGE_THREAD).ru_inblock
 
 
 def _member_name(entry: BatchEntry, bucket: BatchBucket) -> str:

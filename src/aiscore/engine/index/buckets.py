@@ -12,6 +12,7 @@ from aiscore.model.sections import from_wire, to_wire
 
 __all__ = [
     "BucketRow",
+    "bucket_by_id",
     "delete_bucket",
     "find_bucket",
     "insert_bucket",
@@ -68,6 +69,17 @@ def select_bucket(connection: Connection, bucket: BucketRef) -> BucketRow | None
     if found is None:
         return None
     return BucketRow(found[0], bucket, _decode(found[1]), bucket.cname, bucket.uname)
+
+
+def bucket_by_id(connection: Connection, bucket_id: int) -> BucketRow | None:
+    """The bucket that objects refer to, or None when it has been destroyed."""
+    found = connection.execute(
+        "SELECT name, provider, ns_uuid, ns_name FROM buckets WHERE id = ?", (bucket_id,)
+    ).fetchone()
+    if found is None:
+        return None
+    name, provider, uuid, space = found
+    return select_bucket(connection, BucketRef(name, Provider(provider), Namespace(uuid, space)))
 
 
 def list_buckets(

@@ -38,6 +38,8 @@ class ObjectRow(NamedTuple):
 
     `generation` is the id of the first piece the content was written to. It survives moves of the content to other
     pieces, is never reused, and so keys everything derived from the content: shard indexes, ETags.
+    `copies` counts the pieces with the same bytes on different mountpaths, the one in the manifest included; it is the
+    same for every piece of the object.
     """
 
     bucket_id: int
@@ -54,6 +56,7 @@ class ObjectRow(NamedTuple):
     piece_id: int
     piece_count: int
     piece_size_max: int
+    copies: int
 
 
 _COLUMNS = ", ".join(ObjectRow._fields)
@@ -80,6 +83,7 @@ def select_object(connection: Connection, bucket_id: int, name: str) -> ObjectRo
     return None if found is None else ObjectRow._make(found)
 
 
+_NO_SHARD_INDEXES = "no shard indexes"
 _SELECT_FOR_WRITE = (
     "SELECT EXISTS (SELECT 1 FROM mountpaths WHERE id = ?), "
     f"{', '.join(f'o.{name}' for name in ObjectRow._fields)} FROM buckets b LEFT JOIN objects o "
@@ -117,14 +121,16 @@ def select_for_write(
 
 def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) -> None:
     """Make the name point at `row`; the pieces of `old` become garbage unless the new row has them too."""
-    connection.execute(_WRITE, row)
+    connection.run(_WRITE, row)
     # What this connection wrote it may read from its cache; a roll-back empties the cache.
     connection.cache[(row.bucket_id, row.name)] = row
     if old is not None and old.piece_id != row.piece_id:
         _discard(connection, old)
 
 
-def swap_pieces(connection: Connection, old: ObjectRow, pieces: Sequence[PieceRef]) -> ObjectRow:
+def swap_pieces(
+    connection: Connection, old: ObjectRow, pieces: Sequence[PieceRef], copies: int
+) -> ObjectRow:
     """Let `old`, as it is now, point at other pieces with the same content; the row that it becomes.
 
     All that is known of the content stays: version, checksum, metadata, times, generation, shard index.
@@ -135,6 +141,7 @@ def swap_pieces(connection: Connection, old: ObjectRow, pieces: Sequence[PieceRe
         piece_id=first.piece_id,
         piece_count=len(pieces),
         piece_size_max=max(piece.size for piece in pieces),
+        copies=copies,
     )
     connection.execute(_WRITE, row)
     connection.cache[(row.bucket_id, row.name)] = row
@@ -152,8 +159,20 @@ def delete_object(connection: Connection, row: ObjectRow) -> None:
 
 
 def _discard(connection: Connection, row: ObjectRow) -> None:
-    connection.execute("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, row.piece_id))
-    connection.execute("DELETE FROM shard_indexes WHERE generation = ?", (row.generation,))
+    connection.run("UPDATE pieces SET state = ? WHERE id = ?", (PIECE_GARBAGE, row.piece_id))
+    if _has_shard_indexes(connection):
+        connection.run("DELETE FROM shard_indexes WHERE generation = ?", (row.generation,))
+
+
+def _has_shard_indexes(connection: Connection) -> bool:
+    """False when there are none in the whole home, as where no shards are read; inside a write transaction."""
+    cache = connection.cache
+    if _NO_SHARD_INDEXES in cache:
+        return False
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM shard_indexes)").fetchone()
+    if not found[0]:
+        cache[_NO_SHARD_INDEXES] = True
+    return bool(found[0])
 
 
 def insert_pieces(
@@ -162,7 +181,7 @@ def insert_pieces(
     """Enter new pieces."""
     if len(pieces) == 1:
         first = pieces[0]
-        connection.execute(
+        connection.run(
             "INSERT INTO pieces VALUES (?, ?, ?)", (first.piece_id, first.mountpath_id, state)
         )
         return

@@ -7,6 +7,7 @@ from aiscore.errors import FormatVersionError
 
 __all__ = [
     "PIECE_APPENDING",
+    "PIECE_COPY",
     "PIECE_GARBAGE",
     "PIECE_LIVE",
     "PIECE_PART",
@@ -22,6 +23,8 @@ PIECE_APPENDING = 2
 """Held by a row of `appends`: still growing, not yet visible."""
 PIECE_PART = 3
 """Held by a row of `parts`: finished, not yet visible."""
+PIECE_COPY = 4
+"""Held by a row of `copies`: the same bytes as a live piece, on another mountpath."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -65,6 +68,7 @@ CREATE TABLE objects (
   piece_id INTEGER NOT NULL,
   piece_count INTEGER NOT NULL,
   piece_size_max INTEGER NOT NULL,
+  copies INTEGER NOT NULL,
   PRIMARY KEY (bucket_id, name)) WITHOUT ROWID;
 
 CREATE TABLE manifests (
@@ -75,6 +79,12 @@ CREATE TABLE manifests (
   size INTEGER NOT NULL,
   checksum TEXT NOT NULL,
   PRIMARY KEY (manifest_id, number)) WITHOUT ROWID;
+
+CREATE TABLE copies (
+  piece_id INTEGER NOT NULL,
+  copy_id INTEGER NOT NULL,
+  mountpath_id INTEGER NOT NULL,
+  PRIMARY KEY (piece_id, copy_id)) WITHOUT ROWID;
 
 CREATE TABLE pieces (
   id INTEGER PRIMARY KEY,
@@ -110,9 +120,11 @@ CREATE TABLE parts (
   mountpath_id INTEGER NOT NULL,
   size INTEGER NOT NULL,
   checksum TEXT NOT NULL,
+  chunk_checksum TEXT NOT NULL,
   md5 TEXT NOT NULL,
   generation INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL,
+  note TEXT NOT NULL,
   PRIMARY KEY (upload_id, number)) WITHOUT ROWID;
 
 CREATE TABLE shard_indexes (

@@ -38,21 +38,26 @@ class UploadRow(NamedTuple):
 
 
 class PartRow(NamedTuple):
-    """A part as the index holds it; `generation` is its first piece id, which survives moves."""
+    """A part as the index holds it; `generation` is its first piece id, which survives moves.
+
+    `checksum` is what clients see, `chunk_checksum` that of the chunk which it will be.
+    """
 
     number: int
     piece_id: int
     mountpath_id: int
     size: int
     checksum: str
+    chunk_checksum: str
     md5: str
     generation: int
     mtime_ns: int
+    note: str
 
     @property
     def piece(self) -> PieceRef:
         """What it will be in a manifest."""
-        return PieceRef(self.piece_id, self.mountpath_id, self.size, self.checksum)
+        return PieceRef(self.piece_id, self.mountpath_id, self.size, self.chunk_checksum)
 
 
 _UPLOAD = ", ".join(UploadRow._fields)

@@ -4,24 +4,34 @@ A row belongs to the session of the process that runs the job (see `session`). W
 has not ended, its process died in the middle: the job is marked aborted by whoever notices.
 
 An on-demand job (`record_use`) has no end of its own: it is idle when its row has not moved for `IDLE_AFTER_S`, and
-has ended `IDLE_END_S` after its last use; the reader works that out, nobody has to run for it.
+has ended `idle_end_s` of its kind after its last use; the reader works that out, nobody has to run for it.
 """
 
 import json
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import lru_cache
+from typing import NamedTuple
 
 from aiscore.engine.index.database import Connection, Database
+from aiscore.engine.pace import Pace
 from aiscore.engine.session import Sessions
 from aiscore.engine.xaction.job import Announce, Job, unannounced
-from aiscore.errors import AisError, BusyError, CapacityExceededError, XactionNotFoundError
+from aiscore.errors import (
+    AisError,
+    BusyError,
+    CapacityExceededError,
+    LimitedCoexistenceError,
+    XactionNotFoundError,
+)
 from aiscore.model.bucket import BucketRef
+from aiscore.model.features import Feature
+from aiscore.model.load import LoadUse
 from aiscore.model.xaction import (
     IDLE_AFTER_S,
-    IDLE_END_S,
     KINDS,
     XactionFilter,
     XactionKind,
@@ -37,15 +47,37 @@ KEPT_COUNT = 1_024
 """Ended jobs that are always kept; upstream's number."""
 KEPT_BRIEF_S = 60.0
 KEPT_S = 3_600.0
+COEXISTENCE_WAIT_S = 3.0
+"""How long a job waits for a resilver to end before it is refused; upstream's number."""
+_COEXISTENCE_POLL_S = 0.1
 ERROR_LENGTH_MAX = 4_096
 """Characters of a recorded error."""
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 11
 _LOST = "the process that ran it is gone"
-_COLUMNS = (
-    "id, kind, state, bucket, target, session_id, started_ns, ended_ns, updated_ns, objects, size, control, "
-    "error, error_code, ext"
-)
+
+
+class _Row(NamedTuple):
+    """A job as the index holds it, but for `stop`."""
+
+    id: str
+    kind: str
+    state: str
+    bucket: str
+    target: str
+    session_id: int
+    started_ns: int
+    ended_ns: int
+    updated_ns: int
+    objects: int
+    size: int
+    control: str
+    error: str
+    error_code: str
+    ext: str
+
+
+_COLUMNS = ", ".join(_Row._fields)
 
 
 class AlreadyRunningError(BusyError):
@@ -60,7 +92,16 @@ class AlreadyRunningError(BusyError):
 class Xactions:
     """Jobs of one home."""
 
-    def __init__(self, database: Database, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sessions: Sessions,
+        pace: Callable[[LoadUse], Pace],
+        features: Callable[[], int],
+    ) -> None:
+        """`pace` makes what a job slows down by, `features` are the switches of the configuration."""
+        self._pace = pace
+        self._features = features
         self._database = database
         self._sessions = sessions
         self._on_demand: dict[tuple[XactionKind, str], Job] = {}
@@ -81,9 +122,12 @@ class Xactions:
 
         Raises:
             AlreadyRunningError: `alone`, and a job of this kind works on the bucket.
+            LimitedCoexistenceError: pieces are being moved between disks, and this kind does not run beside that.
         """
         if alone:
             self._mark_lost()
+        if KINDS[kind].yields_to_resilver:
+            self._wait_for_resilver(kind, bucket)
         job_id = _new_id()
         now = time.time_ns()
         is_recorded = True
@@ -102,26 +146,46 @@ class Xactions:
             log.warning("job not recorded: kind=%s reason=%s", kind, exc)
             is_recorded = False
         announce(job_id)
-        return Job(self, job_id, kind, is_recorded=is_recorded)
+        use = LoadUse.METADATA_JOB if KINDS[kind].is_metadata_only else LoadUse.DATA_JOB
+        return Job(self, job_id, kind, self._pace(use), is_recorded=is_recorded)
 
     def record_use(
-        self, kind: XactionKind, bucket: BucketRef | None, objects: int, size: int
+        self,
+        kind: XactionKind,
+        bucket: BucketRef | None,
+        objects: int,
+        size: int,
+        *,
+        job_id: str = "",
+        is_brief: bool = False,
     ) -> str:
-        """Count work of an on-demand job, beginning one when there is none; its id."""
+        """Count work of an on-demand job, beginning one when there is none; its id.
+
+        Args:
+            kind: of the job.
+            bucket: one job each.
+            objects: done just now.
+            size: bytes of them.
+            job_id: the job that this goes on with; it keeps the id, whatever became of that.
+            is_brief: the work is shorter than writing that it was done: that is then done once in `FLUSH_INTERVAL_S`.
+        """
         key = (kind, _text(bucket))
         job = self._on_demand.get(key)
-        if job is None or not self._is_running(job.id):
-            job = self._on_demand[key] = self.start(kind, bucket)
-        job.objects += objects
-        job.size += size
         try:
-            self.write_progress(job)
+            with self._database.briefly() if is_brief else nullcontext():
+                if job is None or not self._is_running(job):
+                    job = self._on_demand[key] = self.start(kind, bucket)
+                job.objects += objects
+                job.size += size
+                if not is_brief or job.is_due(time.monotonic()):
+                    self.write_progress(job)
         except (CapacityExceededError, BusyError) as exc:
-            log.warning("progress not recorded: id=%s reason=%s", job.id, exc)
-        return job.id
+            log.warning("use not recorded: kind=%s reason=%s", kind, exc)
+        return job_id or ("" if job is None else job.id) or _new_id()
 
     def list(self, wanted: XactionFilter) -> "list[XactionSnap]":
         """Jobs by start, oldest first."""
+        self._write_uses()
         self._mark_lost()
         return [
             snap for snap in self._snaps(wanted) if not (wanted.only_running and snap.is_finished)
@@ -165,12 +229,21 @@ class Xactions:
                 (self._sessions.known(),),
             )
 
+    def forget(self, wanted: XactionFilter) -> int:
+        """Remove jobs that have ended from the table; how many there were."""
+        ended = [snap.id for snap in self.list(wanted) if snap.is_finished]
+        with self._database.write() as connection:
+            connection.executemany("DELETE FROM xactions WHERE id = ?", [(i,) for i in ended])
+        return len(ended)
+
     def write_progress(self, job: Job) -> bool:
         """Write what a job has done; False when it was asked to stop."""
+        job.is_ahead = False
         with self._database.write() as connection:
             connection.execute(
-                "UPDATE xactions SET objects = ?, size = ?, updated_ns = ? WHERE id = ? AND ended_ns = 0",
-                (job.objects, job.size, time.time_ns(), job.id),
+                "UPDATE xactions SET objects = ?, size = ?, updated_ns = ?, ext = ? "
+                "WHERE id = ? AND ended_ns = 0",
+                (job.objects, job.size, time.time_ns(), json.dumps(job.ext), job.id),
             )
             row = connection.execute("SELECT stop FROM xactions WHERE id = ?", (job.id,)).fetchone()
         return row is None or not row[0]
@@ -209,13 +282,38 @@ class Xactions:
         """The child's on-demand jobs are its own."""
         self._on_demand = {}
 
-    def _is_running(self, job_id: str) -> bool:
+    def _is_running(self, job: Job) -> bool:
         row = (
             self._database.connection()
-            .execute("SELECT ended_ns, updated_ns FROM xactions WHERE id = ?", (job_id,))
+            .execute("SELECT ended_ns, updated_ns FROM xactions WHERE id = ?", (job.id,))
             .fetchone()
         )
-        return row is not None and not row[0] and time.time_ns() - row[1] < IDLE_END_S * 1e9
+        idle_end_ns = KINDS[job.kind].idle_end_s * 1e9
+        return row is not None and not row[0] and time.time_ns() - row[1] < idle_end_ns
+
+    def _wait_for_resilver(self, kind: XactionKind, bucket: BucketRef | None) -> None:
+        """Until none is running, `COEXISTENCE_WAIT_S` at most."""
+        if self._features() & Feature.IGNORE_LIMITED_COEXISTENCE_CONFLICTS:
+            return
+        deadline = time.monotonic() + COEXISTENCE_WAIT_S
+        wanted = XactionFilter(kind=XactionKind.RESILVER, only_running=True)
+        while running := self.list(wanted):
+            if time.monotonic() > deadline:
+                raise LimitedCoexistenceError(
+                    f'resilver[{running[0].id}] is currently running, cannot run "{KINDS[kind].display}"'
+                    f"({bucket}) concurrently",
+                    hint=f"wait for it: ais wait {running[0].id}",
+                )
+            time.sleep(_COEXISTENCE_POLL_S)
+
+    def _write_uses(self) -> None:
+        """What was done and not written yet, of the on-demand jobs of this process."""
+        for job in list(self._on_demand.values()):
+            if job.is_ahead:
+                try:
+                    self.write_progress(job)
+                except (CapacityExceededError, BusyError):
+                    return
 
     def _snaps(self, wanted: XactionFilter) -> Iterator[XactionSnap]:
         conditions, values = ["1"], []
@@ -236,7 +334,7 @@ class Xactions:
         )
         now = time.time_ns()
         for row in rows.fetchall():
-            yield _snap(row, now)
+            yield _snap(_Row._make(row), now)
 
     def _mark_lost(self) -> None:
         """Mark jobs aborted whose process has died."""
@@ -257,36 +355,30 @@ class Xactions:
                 )
 
 
-def _snap(row: tuple[object, ...], now: int) -> XactionSnap:
-    (
-        job_id, kind, state, bucket, target, _, started, ended, updated, objects, size, control, error, code, ext,
-    ) = row  # fmt: skip
-    found = XactionKind(str(kind))
-    age_s = (now - int(str(updated))) / 1e9
-    is_on_demand = KINDS[found].is_on_demand
-    current = XactionState(str(state))
-    is_running = current is XactionState.RUNNING
-    if is_running and is_on_demand and age_s > IDLE_END_S:
-        current, ended, is_running = (
-            XactionState.FINISHED,
-            int(str(updated)) + int(IDLE_END_S * 1e9),
-            False,
-        )
+def _snap(row: _Row, now: int) -> XactionSnap:
+    kind, state, ended_ns = XactionKind(row.kind), XactionState(row.state), row.ended_ns
+    is_idle = False
+    if state is XactionState.RUNNING and KINDS[kind].is_on_demand:
+        idle_end_ns = int(KINDS[kind].idle_end_s * 1e9)
+        is_idle = now - row.updated_ns > IDLE_AFTER_S * 1e9
+        if now - row.updated_ns > idle_end_ns:
+            state, is_idle = XactionState.FINISHED, False
+            ended_ns = row.updated_ns + idle_end_ns
     return XactionSnap(
-        id=str(job_id),
-        kind=found,
-        state=current,
-        is_idle=is_running and is_on_demand and age_s > IDLE_AFTER_S,
-        bucket=_bucket(str(bucket)) if bucket else None,
-        target=_bucket(str(target)) if target else None,
-        started_ns=int(str(started)),
-        ended_ns=int(str(ended)),
-        objects=int(str(objects)),
-        size=int(str(size)),
-        control=str(control),
-        error=str(error),
-        error_code=str(code),
-        ext={} if ext == "{}" else json.loads(str(ext)),
+        id=row.id,
+        kind=kind,
+        state=state,
+        is_idle=is_idle,
+        bucket=_bucket(row.bucket) if row.bucket else None,
+        target=_bucket(row.target) if row.target else None,
+        started_ns=row.started_ns,
+        ended_ns=ended_ns,
+        objects=row.objects,
+        size=row.size,
+        control=row.control,
+        error=row.error,
+        error_code=row.error_code,
+        ext={} if row.ext == "{}" else json.loads(row.ext),
     )
 
 

@@ -9,7 +9,17 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 from zlib import crc32
 
-__all__ = ["ALGORITHM_OF", "Algorithm", "ChecksumKind", "Digest", "decode", "encode", "new_digest"]
+__all__ = [
+    "ALGORITHM_OF",
+    "Algorithm",
+    "ChecksumKind",
+    "Digest",
+    "Watcher",
+    "decode",
+    "encode",
+    "is_slow",
+    "new_digest",
+]
 
 
 class Algorithm(StrEnum):
@@ -65,12 +75,16 @@ ALGORITHM_OF: Final = {algorithm.header: algorithm for algorithm in Algorithm}
 """By header."""
 
 
-class Digest(Protocol):
-    """A checksum under way."""
+class Watcher(Protocol):
+    """Looks at content that passes."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
         """Feed a block."""
         ...
+
+
+class Digest(Watcher, Protocol):
+    """A checksum under way; one of `hashlib`, or a `_Crc`."""
 
     def digest(self) -> bytes:
         """The value so far."""
@@ -80,9 +94,12 @@ class Digest(Protocol):
 class _Crc:
     """A CRC with the interface of `hashlib`."""
 
-    __slots__ = ("_size", "_update", "_value")
+    __slots__ = ("_size", "_update", "_value", "is_fast")
 
-    def __init__(self, update: Callable[[Any, int], int], size: int) -> None:
+    def __init__(
+        self, update: Callable[[Any, int], int], size: int, *, is_fast: bool = True
+    ) -> None:
+        self.is_fast = is_fast
         self._update = update
         self._size = size
         self._value = 0
@@ -98,7 +115,7 @@ def new_digest(algorithm: Algorithm) -> Digest:
     """A fresh one."""
     match algorithm:
         case Algorithm.CRC32:
-            return _Crc(crc32, 4)
+            return _Crc(crc32, 4, is_fast=False)
         case Algorithm.CRC32C:
             return _Crc(_crc32c(), 4)
         case Algorithm.CRC64NVME:
@@ -107,6 +124,11 @@ def new_digest(algorithm: Algorithm) -> Digest:
             return hashlib.sha1(usedforsecurity=False)
         case Algorithm.SHA256:
             return hashlib.sha256()
+
+
+def is_slow(watcher: Watcher) -> bool:
+    """True for what takes longer than to write the content to a file."""
+    return not (isinstance(watcher, _Crc) and watcher.is_fast)
 
 
 # Libraries that only those pay for who use their algorithm.

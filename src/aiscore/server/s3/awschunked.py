@@ -6,18 +6,15 @@
     x-amz-trailer-signature:HEX CR LF                 of the trailers, when chunks are signed
     CR LF                                             the end; nothing may follow
 
-Each signature continues the one before, from that of the head on: no chunk can be left out, added or moved. Some
-clients end the lines of trailers with LF alone; that is how they are signed, and taken here as well.
+Some clients end the lines of trailers with LF alone; that is how they are signed, and taken here as well.
 """
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
+from aiscore.server.s3.chunksignatures import ChunkSignatures
 from aiscore.server.s3.faults import S3Error
-from aiscore.server.s3.sigv4 import ALGORITHM, ChunkSigning, signature_of
 
 __all__ = ["AwsChunkedDecoder"]
 
@@ -25,7 +22,6 @@ LINE_BYTES_MAX: Final = 1024
 """Of a chunk's head; the longest that is of use has 98."""
 TRAILER_BYTES_MAX: Final = 8 << 10
 _SIZE_DIGITS_MAX = 16
-_EMPTY_SHA256: Final = hashlib.sha256().hexdigest()
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _SIGNATURE: Final = "x-amz-trailer-signature"
 
@@ -39,23 +35,20 @@ class _Expect(Enum):
 
 
 class AwsChunkedDecoder:
-    """Decodes one body, block by block; what it gives out has been checked only when `finish` has returned."""
+    """Decodes one body, block by block."""
 
-    def __init__(self, *, signing: ChunkSigning | None, has_trailers: bool) -> None:
+    def __init__(self, *, signatures: ChunkSignatures | None, has_trailers: bool) -> None:
         """Begin a body.
 
         Args:
-            signing: verify the signatures of chunks and trailers with it; None does not look at them.
+            signatures: is told where chunks end and how they are signed; None does not look at signatures.
             has_trailers: trailers may follow the last chunk.
         """
-        self._signing = signing
-        self._previous = "" if signing is None else signing.seed
+        self._signatures = signatures
         self._has_trailers = has_trailers
         self._expect = _Expect.HEAD
         self._line = bytearray()
         self._left = 0
-        self._claimed = ""
-        self._hasher = hashlib.sha256()
         self._trailer_bytes = 0
         self.trailers: dict[str, str] = {}
         """Names in lower case; complete when `finish` has returned."""
@@ -64,7 +57,7 @@ class AwsChunkedDecoder:
         """Pieces of content in the next block of the body; views of it.
 
         Raises:
-            S3Error: the framing is broken, or a signature is not right.
+            S3Error: the framing is broken.
         """
         start = 0
         while start < len(data):
@@ -73,8 +66,6 @@ class AwsChunkedDecoder:
                 piece = data[start : start + self._left]
                 start += len(piece)
                 self._left -= len(piece)
-                if self._signing is not None:
-                    self._hasher.update(piece)
                 if not self._left:
                     self._expect = _Expect.DATA_END
                 yield piece
@@ -123,35 +114,16 @@ class AwsChunkedDecoder:
         else:
             if line != b"\r\n":
                 raise _broken("a chunk is longer than its size says")
-            self._end_chunk()
             self._expect = _Expect.HEAD
 
     def _take_head(self, line: bytes) -> None:
         size, *extensions = line.split(b";")
         if not 1 <= len(size) <= _SIZE_DIGITS_MAX or not _HEX.issuperset(size):
             raise _broken("the size of a chunk is not hexadecimal")
-        self._claimed = ""
-        for extension in extensions:
-            name, _, value = extension.strip().partition(b"=")
-            if name == b"chunk-signature":
-                self._claimed = value.decode("latin-1")
         self._left = int(size, 16)
-        if self._left:
-            self._expect = _Expect.DATA
-        else:
-            self._end_chunk()
-            self._expect = _Expect.TRAILER
-
-    def _end_chunk(self) -> None:
-        signing = self._signing
-        if signing is None:
-            return
-        text = (
-            f"{ALGORITHM}-PAYLOAD\n{signing.timestamp}\n{signing.scope}\n{self._previous}\n"
-            f"{_EMPTY_SHA256}\n{self._hasher.hexdigest()}"
-        )
-        self._previous = _verified(signing, text, self._claimed, "a chunk")
-        self._hasher = hashlib.sha256()
+        self._expect = _Expect.DATA if self._left else _Expect.TRAILER
+        if self._signatures is not None:
+            self._signatures.expect(self._left, _signature_in(extensions))
 
     # trailers
 
@@ -176,23 +148,19 @@ class AwsChunkedDecoder:
 
     def _end_trailers(self) -> None:
         claimed = self.trailers.pop(_SIGNATURE, "")
-        signing = self._signing
-        if signing is not None and self._has_trailers:
-            lines = "".join(f"{name}:{value}\n" for name, value in self.trailers.items())
-            digest = hashlib.sha256(lines.encode()).hexdigest()
-            text = f"{ALGORITHM}-TRAILER\n{signing.timestamp}\n{signing.scope}\n{self._previous}\n{digest}"
-            _verified(signing, text, claimed, "the trailers")
+        if self._signatures is not None and self._has_trailers:
+            self._signatures.end(self.trailers, claimed)
         self._expect = _Expect.NOTHING
 
 
-def _verified(signing: ChunkSigning, text: str, claimed: str, what: str) -> str:
-    signature = signature_of(signing.key, text)
-    if not hmac.compare_digest(signature.encode(), claimed.encode()):
-        raise S3Error(
-            "SignatureDoesNotMatch",
-            f"The signature of {what} does not match what was calculated. Check your key and signing method.",
-        )
-    return signature
+def _signature_in(extensions: list[bytes]) -> str:
+    """What the head of a chunk says of its signature; "" when it says nothing."""
+    found = ""
+    for extension in extensions:
+        name, _, value = extension.strip().partition(b"=")
+        if name == b"chunk-signature":
+            found = value.decode("latin-1")
+    return found
 
 
 def _broken(what: str) -> S3Error:

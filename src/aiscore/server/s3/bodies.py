@@ -1,11 +1,12 @@
 """Bodies on their way in: small ones collected, long ones straight into the file of an object or a part."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiscore.server.http import BodySink, Response, ServerContext
-from aiscore.server.message import in_pool
+from aiscore.server.message import in_pool, push
 from aiscore.server.s3 import checksums
+from aiscore.server.s3.algorithms import Watcher, is_slow
 from aiscore.server.s3.body import Received
 from aiscore.server.s3.call import Call
 from aiscore.server.s3.faults import S3Error
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from aiscore.engine.objectwriter import ObjectWriter
     from aiscore.engine.partwriter import PartWriter
 
-__all__ = ["DOCUMENT_BYTES_MAX", "Collected", "Pushed", "document"]
+__all__ = ["DOCUMENT_BYTES_MAX", "Collected", "CollectedBeside", "Pushed", "document"]
 
 Answer = Response | Awaitable[Response]
 
@@ -25,15 +26,16 @@ DOCUMENT_BYTES_MAX = 4 << 20
 class Collected:
     """A body in memory, of a length that is bounded (`body.Inbound`)."""
 
-    __slots__ = ("_data", "_limit", "_then")
+    __slots__ = ("_data", "_limit", "_then", "_watchers")
 
     def __init__(self, limit: int, then: Callable[[bytes, Received], Answer]) -> None:
-        self._data = bytearray()
+        self._watchers: Sequence[Watcher] = ()
+        self._data: bytes | bytearray = b""
         self._limit = limit
         self._then = then
 
     def write(self, data: memoryview) -> None:
-        """Take a block.
+        """Take a block; most bodies are one, and copied once.
 
         Raises:
             S3Error: the body is over the limit.
@@ -42,16 +44,53 @@ class Collected:
             raise S3Error(
                 "MaxMessageLengthExceeded", f"your request was too big: over {self._limit} bytes"
             )
+        if not self._data:
+            self._data = bytes(data)
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
         self._data += data
 
-    def finish(self, received: Received) -> Answer:
-        """Use it."""
-        data, self._data = bytes(self._data), bytearray()
-        return self._then(data, received)
+    def watch(self, watchers: Sequence[Watcher]) -> None:
+        """Feed these in the end, all of it at once."""
+        self._watchers = watchers
+
+    def finish(self, verify: Callable[[], Received]) -> Answer:
+        """Use it, when it is right."""
+        data = self._whole()
+        for watcher in self._watchers:
+            watcher.update(data)
+        return self._then(data, verify())
 
     def abort(self) -> None:
         """Forget it."""
-        self._data = bytearray()
+        self._data = b""
+
+    def _whole(self) -> bytes:
+        data, self._data = self._data, b""
+        return bytes(data)
+
+
+class CollectedBeside(Collected):
+    """The same for one whose hashes take as long as many requests: it is hashed and used in the pool."""
+
+    __slots__ = ("_context", "_use")
+
+    def __init__(
+        self, limit: int, use: Callable[[bytes, Received], Response], context: ServerContext
+    ) -> None:
+        super().__init__(limit, use)
+        self._use = use
+        self._context = context
+
+    def finish(self, verify: Callable[[], Received]) -> Awaitable[Response]:
+        """Use it, when it is right."""
+        return in_pool(self._context, self._run, self._whole(), verify)
+
+    def _run(self, data: bytes, verify: Callable[[], Received]) -> Response:
+        for watcher in self._watchers:
+            watcher.update(data)
+        return self._use(data, verify())
 
 
 class Pushed:
@@ -69,13 +108,27 @@ class Pushed:
         self._commit = commit
         self._context = context
 
-    def write(self, data: memoryview) -> None:
-        """Write a block to the file, into the page cache."""
-        self._writer.write(data)
+    def write(self, data: memoryview) -> Awaitable[None] | None:
+        """Write a block to the file."""
+        return push(self._writer, data, self._context)
 
-    def finish(self, received: Received) -> Awaitable[Response]:
-        """Commit: closes a large file, may wait for the disk, and reclaims what was there before."""
-        return in_pool(self._context, self._commit, received)
+    def watch(self, watchers: Sequence[Watcher]) -> None:
+        """Feed these where the writer computes its own."""
+        for watcher in watchers:
+            self._writer.watch(watcher.update, is_slow=is_slow(watcher))
+
+    def finish(self, verify: Callable[[], Received]) -> Awaitable[Response]:
+        """Commit what is right: waits for hashing and maybe for the disk, and reclaims what was there before."""
+        return in_pool(self._context, self._finish, verify)
+
+    def _finish(self, verify: Callable[[], Received]) -> Response:
+        try:
+            self._writer.drain()
+            received = verify()
+        except BaseException:
+            self._writer.abort()
+            raise
+        return self._commit(received)
 
     def abort(self) -> None:
         """Remove the file; to remove a large one takes its time."""

@@ -2,21 +2,20 @@
 
 from collections.abc import Awaitable
 
-from aiscore.errors import PreconditionFailedError
-from aiscore.model.bucket import GLOBAL_NAMESPACE, Provider
+from aiscore.errors import BucketNotFoundError, PreconditionFailedError
+from aiscore.model.bucket import GLOBAL_NAMESPACE, BucketRef, Provider
 from aiscore.server.http import Outcome, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.s3.bodies import document
 from aiscore.server.s3.call import Call, xml_response
 from aiscore.server.s3.faults import S3Error
+from aiscore.server.s3.writes import xml_time
 from aiscore.server.s3.xml import XmlWriter, read_xml
 
-__all__ = ["OWNER", "REGION", "Buckets"]
+__all__ = ["OWNER", "REGION", "Buckets", "write_owner"]
 
 REGION = "ais"
 OWNER = "ais"
-_CREATED = "2025-01-01T00:00:00.000Z"
-"""A store does not know when a bucket was made; clients want a date."""
 
 
 class Buckets:
@@ -38,12 +37,16 @@ class Buckets:
             if bucket.name.startswith(prefix) and bucket.name > after
         ]
         writer = XmlWriter("ListAllMyBucketsResult")
-        _write_owner(writer)
+        write_owner(writer)
         writer.start("Buckets")
         for name in names[:limit]:
+            try:
+                created_ns = self._store.head_bucket(BucketRef(name)).created
+            except BucketNotFoundError:  # removed meanwhile
+                continue
             writer.start("Bucket")
             writer.text("Name", name)
-            writer.text("CreationDate", _CREATED)
+            writer.text("CreationDate", xml_time(created_ns))
             writer.end()
         writer.end()
         if 0 < limit < len(names):
@@ -95,7 +98,8 @@ class Buckets:
         return xml_response(XmlWriter("VersioningConfiguration"))
 
 
-def _write_owner(writer: XmlWriter) -> None:
+def write_owner(writer: XmlWriter) -> None:
+    """Who owns everything."""
     writer.start("Owner")
     writer.text("ID", OWNER)
     writer.text("DisplayName", OWNER)

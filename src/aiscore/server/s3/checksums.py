@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Final
 
+from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.server.http import BodySink, Request, Response
 from aiscore.server.s3.algorithms import (
     ALGORITHM_OF,
@@ -21,6 +22,7 @@ from aiscore.server.s3.algorithms import (
 )
 from aiscore.server.s3.awschunked import AwsChunkedDecoder
 from aiscore.server.s3.body import CHECKSUM_KEY, Identity, Inbound, Received
+from aiscore.server.s3.chunksignatures import ChunkSignatures
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.sigv4 import UNSIGNED, ChunkSigning
 
@@ -31,8 +33,11 @@ __all__ = [
     "body_sink",
     "content_encoding",
     "content_length",
+    "content_md5",
     "elements",
     "header_checksum",
+    "parsed",
+    "storable",
     "stored",
     "stored_headers",
 ]
@@ -86,7 +91,7 @@ def body_sink(
     inbound: Inbound,
     identity: Identity,
     *,
-    md5: bool = False,
+    compares_md5: bool = True,
 ) -> BodySink:
     """Stand between the protocol and who takes the content of a body.
 
@@ -94,13 +99,13 @@ def body_sink(
         request: whose body it is.
         inbound: takes the content; finished only when all that came with it is right.
         identity: who sends it.
-        md5: compute `Received.md5` also when nothing is to be compared with it.
+        compares_md5: False when `inbound` compares `content_md5` itself.
 
     Raises:
         S3Error: what came with the body cannot be right, whatever the body is; `inbound` is aborted.
     """
     try:
-        return _VerifyingSink(request, inbound, identity, md5=md5)
+        return _VerifyingSink(request, inbound, identity, compares_md5=compares_md5)
     except BaseException:
         inbound.abort()
         raise
@@ -163,13 +168,13 @@ class _VerifyingSink:
         "_algorithm",
         "_checksum",
         "_decoder",
-        "_hashers",
         "_inbound",
         "_length",
         "_md5",
         "_md5_wanted",
         "_sha256",
         "_sha256_wanted",
+        "_signatures",
         "_size",
         "_trailer",
         "_value",
@@ -181,34 +186,36 @@ class _VerifyingSink:
         inbound: Inbound,
         identity: Identity,
         *,
-        md5: bool,
+        compares_md5: bool,
     ) -> None:
         self._inbound = inbound
         self._length = content_length(request)
         self._size = 0
         self._trailer = ""
+        self._signatures: ChunkSignatures | None = None
         self._decoder = self._open_decoder(request, identity)
         self._algorithm: Algorithm | None = None
         self._value: bytes | None = None
         # In the request that completes an upload they are of the object, not of the body.
         if request.method != "POST" or "uploadId" not in request.query:
             self._algorithm, self._value = self._claimed(request)
-        self._md5_wanted = _content_md5(request)
+        self._md5_wanted = _content_md5(request) if compares_md5 else None
         self._sha256_wanted = _payload_sha256(request)
-        self._md5 = None
-        if md5 or self._md5_wanted is not None:
-            self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = None if self._md5_wanted is None else hashlib.md5(usedforsecurity=False)
         self._sha256 = None if self._sha256_wanted is None else hashlib.sha256()
-        self._checksum = None if self._algorithm is None else new_digest(self._algorithm)
-        self._hashers: tuple[Digest, ...] = tuple(
-            hasher for hasher in (self._md5, self._sha256, self._checksum) if hasher is not None
-        )
+        self._checksum: Digest | None = None
+        if self._algorithm is Algorithm.SHA256 and self._sha256 is not None:
+            self._checksum = self._sha256  # one and the same
+        elif self._algorithm is not None:
+            self._checksum = new_digest(self._algorithm)
+        watchers = dict.fromkeys((self._md5, self._sha256, self._checksum, self._signatures))
+        inbound.watch([watcher for watcher in watchers if watcher is not None])
 
     def write(self, data: memoryview) -> Awaitable[None] | None:
         """Take a block of the body as it was sent.
 
         Raises:
-            S3Error: framing, a signature, or the length is wrong.
+            S3Error: framing or the length is wrong.
         """
         if self._decoder is None:
             return self._take(data)
@@ -223,18 +230,16 @@ class _VerifyingSink:
         """The body has ended.
 
         Raises:
-            S3Error: it is not what it was said to be.
+            S3Error: it is not as long as it was said to be, or its framing is broken.
         """
         if self._decoder is not None:
             self._decoder.finish()
-            self._read_trailer(self._decoder.trailers)
         if self._length is not None and self._size != self._length:
             raise S3Error(
                 "IncompleteBody",
                 f"You did not provide the number of bytes specified: {self._size} of {self._length} arrived",
             )
-        self._compare()
-        return self._inbound.finish(self._received())
+        return self._inbound.finish(self._verified)
 
     def abort(self) -> None:
         """Nothing of the body stays."""
@@ -255,7 +260,9 @@ class _VerifyingSink:
         assert signing is None or isinstance(signing, ChunkSigning)
         if mode.startswith(_SIGNED) and identity.access_key and signing is None:
             raise S3Error("InvalidRequest", f"{mode} needs a request that is signed with version 4")
-        return AwsChunkedDecoder(signing=signing, has_trailers=has_trailers)
+        if signing is not None:
+            self._signatures = ChunkSignatures(signing)
+        return AwsChunkedDecoder(signatures=self._signatures, has_trailers=has_trailers)
 
     def _claimed(self, request: Request) -> tuple[Algorithm | None, bytes | None]:
         """The checksum that comes with the body; no value yet when it comes behind it."""
@@ -313,8 +320,6 @@ class _VerifyingSink:
                 "IncompleteBody",
                 f"You did not provide the number of bytes specified: more than {self._length} arrived",
             )
-        for hasher in self._hashers:
-            hasher.update(piece)
         return self._inbound.write(piece)
 
     async def _go_on(self, waiting: Awaitable[None], pieces: Iterable[bytes]) -> None:
@@ -341,8 +346,13 @@ class _VerifyingSink:
                     "InvalidRequest", f"Value for {self._trailer} trailing header is invalid."
                 )
 
-    def _compare(self) -> None:
-        if self._md5 is not None and self._md5_wanted not in {None, self._md5.digest()}:
+    def _verified(self) -> Received:
+        """What the digests of the content say to what was said of it."""
+        if self._signatures is not None:
+            self._signatures.finish()
+        if self._decoder is not None:
+            self._read_trailer(self._decoder.trailers)
+        if self._md5 is not None and self._md5.digest() != self._md5_wanted:
             raise S3Error(
                 "BadDigest", "The Content-MD5 you specified did not match what we received."
             )
@@ -356,15 +366,11 @@ class _VerifyingSink:
                 "BadDigest",
                 f"The {self._algorithm} you specified did not match the calculated checksum.",
             )
-
-    def _received(self) -> Received:
-        md5 = "" if self._md5 is None else self._md5.hexdigest()
         if self._algorithm is None or self._value is None:
-            return Received(md5=md5)
+            return Received()
         text = encode(self._value)
         return Received(
-            md5=md5,
-            checksum=f"{self._algorithm}:{ChecksumKind.FULL_OBJECT}:{text}",
+            checksum=storable(self._algorithm, self._value),
             headers=(
                 (self._algorithm.header, text),
                 (_TYPE_HEADER, ChecksumKind.FULL_OBJECT.value),
@@ -374,6 +380,16 @@ class _VerifyingSink:
 
 def _md5_header(request: Request) -> str | None:
     return request.header("content-md5")
+
+
+def content_md5(request: Request) -> Checksum | None:
+    """`Content-MD5` as the store compares it; None without one.
+
+    Raises:
+        S3Error: it is none.
+    """
+    value = _content_md5(request)
+    return None if value is None else Checksum(ChecksumType.MD5, value.hex())
 
 
 def _content_md5(request: Request) -> bytes | None:
@@ -401,10 +417,20 @@ def _payload_sha256(request: Request) -> bytes | None:
 # what is stored
 
 
+def storable(algorithm: Algorithm, value: bytes) -> str:
+    """A checksum of all of something, as it is kept with it."""
+    return f"{algorithm}:{ChecksumKind.FULL_OBJECT}:{encode(value)}"
+
+
 def stored(custom: Mapping[str, str]) -> list[tuple[Algorithm, ChecksumKind, str]]:
-    """The checksums that custom metadata has; what cannot be read was not written by us, and does not count."""
+    """The checksums that custom metadata has."""
+    return parsed(custom.get(CHECKSUM_KEY, ""))
+
+
+def parsed(text: str) -> list[tuple[Algorithm, ChecksumKind, str]]:
+    """Checksums as they are kept; what cannot be read was not written by us, and does not count."""
     found = []
-    for word in custom.get(CHECKSUM_KEY, "").split():
+    for word in text.split():
         match = _WHAT_IS_STORED.fullmatch(word)
         if match and match[1] in Algorithm.__members__:
             found.append((Algorithm(match[1]), ChecksumKind(match[2]), match[3]))

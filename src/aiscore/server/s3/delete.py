@@ -45,7 +45,7 @@ class MultiDelete:
                 writer.text("Key", key)
                 if error is not None:
                     writer.text("Code", code_of(error))
-                    writer.text("Message", error.message)
+                    writer.prose("Message", error.message)
                 writer.end()
             return xml_response(writer)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiscore import errors as ais
 from aiscore.errors import AisError
+from aiscore.server.errors import retry_headers
 from aiscore.server.faults import MessageTooLargeError
 from aiscore.server.http import Request, Response
 from aiscore.server.s3.faults import STATUS, S3Error
@@ -53,14 +54,15 @@ def error_response(exc: BaseException, request: Request) -> Response:
     headers = [("x-amz-request-id", request_id)]
     if isinstance(exc, ais.RangeNotSatisfiableError) and exc.size is not None:
         headers.append(("Content-Range", f"bytes */{exc.size}"))
+    headers += retry_headers(exc)
     status = STATUS[code]
     if request.method == "HEAD" or status == _NOT_MODIFIED:
         return Response(status, headers)
     message = exc.message if isinstance(exc, AisError) else "internal error"
     writer = XmlWriter("Error", namespace="")
     writer.text("Code", code)
-    writer.text("Message", message)
-    writer.text("Resource", request.raw_path)
+    writer.prose("Message", message)
+    writer.prose("Resource", request.raw_path)
     writer.text("RequestId", request_id)
     headers.insert(0, ("Content-Type", "application/xml"))
     return Response(status, headers, writer.finish())

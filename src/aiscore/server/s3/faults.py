@@ -7,6 +7,7 @@ from aiscore.errors import AisError
 __all__ = ["STATUS", "S3Error"]
 
 STATUS: Final = {
+    "AccessControlListNotSupported": 400,
     "AccessDenied": 403,
     "AmbiguousBucketName": 404,
     "AuthorizationHeaderMalformed": 400,

@@ -1,4 +1,4 @@
-"""Listings of objects, v1 and v2: any delimiter, in byte order, at the price of the page.
+"""Listings of objects, v1 and v2, and of their versions: any delimiter, in byte order, at the price of the page.
 
 The store folds at "/" itself. For another delimiter the keys are read in order, and behind each common prefix the
 listing seeks to its end, so that what lies below costs little.
@@ -6,7 +6,8 @@ listing seeks to its end, so that what lies below costs little.
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -32,6 +33,9 @@ Encode = Callable[[str], str]
 _SLASH = "/"
 _PROPS: Final = frozenset({ListProp.NAME, ListProp.SIZE, ListProp.ETAG, ListProp.LAST_MODIFIED})
 _LAST: Final = chr(0x10FFFF)
+_MD5_DIGITS: Final = 32
+_PLAIN = re.compile(r"[A-Za-z0-9/._~*-]*")
+_VERSION_XML = "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
 _OWNER_XML = f"<Owner><ID>{OWNER}</ID><DisplayName>{OWNER}</DisplayName></Owner>"
 
 
@@ -79,9 +83,7 @@ class Listings:
         marker = query.get("marker", "")
         limit = call.number("max-keys", KEYS_MAX, KEYS_MAX)
         encode = encoding_of(call)
-        # A marker that is a common prefix is what the page before ended with.
-        is_folded = bool(delimiter) and _folded(marker, prefix, delimiter) == marker != ""
-        wanted = _Wanted(prefix, delimiter, marker, is_folded, limit)
+        wanted = _after_marker(prefix, delimiter, marker, limit)
 
         def answer() -> Response:
             page = self._page(call.bucket, wanted)
@@ -126,64 +128,106 @@ class Listings:
 
         return in_pool(self._context, answer)
 
+    def list_versions(self, call: Call) -> Awaitable[Response]:
+        """ListObjectVersions, of a bucket without versioning: every object has the version `null`."""
+        query = call.request.query
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        marker, version = query.get("key-marker", ""), query.get("version-id-marker", "")
+        if version and not marker:
+            raise S3Error(
+                "InvalidArgument",
+                "A version-id marker cannot be specified without a key marker.",
+            )
+        if version not in {"", "null"}:
+            raise S3Error("InvalidArgument", "Invalid version id specified")
+        limit = call.number("max-keys", KEYS_MAX, KEYS_MAX)
+        encode = encoding_of(call)
+        wanted = _after_marker(prefix, delimiter, marker, limit)
+
+        def answer() -> Response:
+            page = self._page(call.bucket, wanted)
+            writer = XmlWriter("ListVersionsResult")
+            writer.text("Name", call.bucket.name)
+            writer.text("Prefix", encode(prefix))
+            writer.text("KeyMarker", encode(marker))
+            writer.text("VersionIdMarker", version)
+            if page.is_truncated:
+                writer.text("NextKeyMarker", encode(page.last))
+                if not page.is_folded:
+                    writer.text("NextVersionIdMarker", "null")
+            _write_common(writer, wanted, page, encode, call)
+            _write_entries(writer, page, encode, with_owner=True, element="Version")
+            return xml_response(writer)
+
+        return in_pool(self._context, answer)
+
     def _page(self, bucket: BucketRef, wanted: _Wanted) -> _Page:
+        """Read until the page is full; one entry more than fits tells that there is another page."""
+        limit, prefix = wanted.limit, wanted.prefix
         entries: list[ListEntry] = []
         prefixes: list[str] = []
-        last, is_folded = "", False
-        if not wanted.limit:
+        if not limit:
             self._store.head_bucket(bucket)
-            return _Page(entries, prefixes, last, is_folded, is_truncated=False)
-        for found in self._entries(bucket, wanted):
-            if len(entries) + len(prefixes) == wanted.limit:
-                return _Page(entries, prefixes, last, is_folded, is_truncated=True)
-            if isinstance(found, str):
-                prefixes.append(found)
-                last, is_folded = found, True
-            else:
-                entries.append(found)
-                last, is_folded = key_of(found.name), False
-        return _Page(entries, prefixes, last, is_folded, is_truncated=False)
-
-    def _entries(self, bucket: BucketRef, wanted: _Wanted) -> Iterator[ListEntry | str]:
-        """Objects and common prefixes in order; some more than the limit are read, at most."""
-        delimiter, prefix = wanted.delimiter, wanted.prefix
-        by_store = delimiter == _SLASH
-        after = wanted.after
-        if wanted.is_folded:
-            after += _beyond(after)
-        elif after.endswith(_SLASH):
-            after += "\x01"  # the marker itself has been listed
-        size = wanted.limit + 1
+            return _Page(entries, prefixes, "", is_folded=False, is_truncated=False)
+        by_store = wanted.delimiter == _SLASH
+        delimiter = "" if by_store else wanted.delimiter
+        after = _begin_after(wanted)
+        folded = ""
+        last: ListEntry | None = None
         while True:
             try:
                 options = ListOptions(
                     prefix=prefix,
                     delimiter=_SLASH if by_store else "",
                     start_after=after,
-                    page_size=size,
+                    page_size=limit + 1,
                     props=_PROPS,
                 )
             except InvalidNameError:
                 self._store.head_bucket(bucket)
-                return  # no key begins like this
+                break  # no key begins like this
             page = self._store.list_page(bucket, options)
-            folded = ""
             for entry in page.entries:
-                if entry.is_directory:
-                    yield entry.name
-                    continue
                 if folded and entry.name.startswith(folded):
                     continue
-                folded = "" if by_store else _folded(key_of(entry.name), prefix, delimiter)
-                yield folded or entry
+                if len(entries) + len(prefixes) == limit:
+                    return _page_until(last, folded, entries, prefixes)
+                last, folded = entry, ""
+                if delimiter:
+                    folded = _folded(key_of(entry.name), prefix, delimiter)
+                if folded:
+                    prefixes.append(folded)
+                elif by_store and entry.is_directory:
+                    prefixes.append(entry.name)
+                else:
+                    entries.append(entry)
             if not page.token:
-                return
-            last = page.entries[-1]
-            after = last.name
-            if last.is_directory:
-                after += _beyond(after)
-            elif folded:
-                after = folded + _beyond(folded)
+                break
+            after = folded + _beyond(folded) if folded else _after(page.entries[-1])
+        return _Page(entries, prefixes, "", is_folded=False, is_truncated=False)
+
+
+def _begin_after(wanted: _Wanted) -> str:
+    """The name that the first entry comes after."""
+    after = wanted.after
+    if wanted.is_folded:
+        return after + _beyond(after)
+    # A marker of a directory has been listed itself.
+    return f"{after}\x01" if after.endswith(_SLASH) else after
+
+
+def _after(entry: ListEntry) -> str:
+    return entry.name + _beyond(entry.name) if entry.is_directory else entry.name
+
+
+def _page_until(
+    last: ListEntry | None, folded: str, entries: list[ListEntry], prefixes: list[str]
+) -> _Page:
+    """A page that another follows, which begins behind `last`, or behind the prefix that it was folded into."""
+    assert last is not None
+    if folded or last.is_directory:
+        return _Page(entries, prefixes, folded or last.name, is_folded=True, is_truncated=True)
+    return _Page(entries, prefixes, key_of(last.name), is_folded=False, is_truncated=True)
 
 
 def encoding_of(call: Call) -> Encode:
@@ -205,7 +249,13 @@ def _as_it_is(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return quote(text, safe="/-._~*")
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="/-._~*")
+
+
+def _after_marker(prefix: str, delimiter: str, marker: str, limit: int) -> _Wanted:
+    # A marker that is a common prefix is what the page before ended with.
+    is_folded = bool(delimiter) and _folded(marker, prefix, delimiter) == marker != ""
+    return _Wanted(prefix, delimiter, marker, is_folded, limit)
 
 
 def _folded(key: str, prefix: str, delimiter: str) -> str:
@@ -247,14 +297,27 @@ def _write_common(
     writer.text("IsTruncated", "true" if page.is_truncated else "false")
 
 
-def _write_entries(writer: XmlWriter, page: _Page, encode: Encode, *, with_owner: bool) -> None:
+def _write_entries(
+    writer: XmlWriter,
+    page: _Page,
+    encode: Encode,
+    *,
+    with_owner: bool,
+    element: str = "Contents",
+) -> None:
     owner = _OWNER_XML if with_owner else ""
+    version = _VERSION_XML if element == "Version" else ""
+    # What is percent-encoded has nothing left to escape.
+    in_xml = encode if encode is _quoted else escape
+    tail = f"{owner}<StorageClass>STANDARD</StorageClass></{element}>"
     for entry in page.entries:
+        etag = entry.etag
+        if len(etag) != _MD5_DIGITS or not etag.isalnum():
+            etag = escape(s3_etag(etag))
         writer.raw(
-            f"<Contents><Key>{escape(encode(key_of(entry.name)))}</Key>"
+            f"<{element}><Key>{in_xml(key_of(entry.name))}</Key>{version}"
             f"<LastModified>{xml_time(entry.mtime_ns)}</LastModified>"
-            f"<ETag>&quot;{escape(s3_etag(entry.etag))}&quot;</ETag>"
-            f"<Size>{entry.size}</Size>{owner}<StorageClass>STANDARD</StorageClass></Contents>"
+            f"<ETag>&quot;{etag}&quot;</ETag><Size>{entry.size}</Size>{tail}"
         )
     for prefix in page.prefixes:
-        writer.raw(f"<CommonPrefixes><Prefix>{escape(encode(prefix))}</Prefix></CommonPrefixes>")
+        writer.raw(f"<CommonPrefixes><Prefix>{in_xml(prefix)}</Prefix></CommonPrefixes>")

@@ -31,6 +31,7 @@ from aiscore.model.stream import BLOCK_SIZE
 from aiscore.server.http import BodySink, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.s3 import checksums
+from aiscore.server.s3.algorithms import is_slow, new_digest
 from aiscore.server.s3.bodies import Pushed, document
 from aiscore.server.s3.body import Received
 from aiscore.server.s3.buckets import OWNER
@@ -39,10 +40,11 @@ from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.listing import encoding_of
 from aiscore.server.s3.metadata import custom_of, refuse_unsupported
 from aiscore.server.s3.names import key_of, name_of
-from aiscore.server.s3.review import CompleteReview, upload_custom, upload_headers
+from aiscore.server.s3.review import CompleteReview, chosen_for, upload_custom, upload_headers
 from aiscore.server.s3.writes import source_check, source_of, write_condition, xml_time
 from aiscore.server.s3.xml import Element, XmlWriter, read_xml
-from aiscore.wire.objects import parse_range, quote_etag
+from aiscore.wire.conditions import quote_etag
+from aiscore.wire.ranges import parse_range
 
 __all__ = ["PART_SIZE_MIN", "Multipart"]
 
@@ -82,17 +84,19 @@ class Multipart:
         request = call.request
         refuse_unsupported(request)
         number, upload_id = _part_of(call)
-        options = PartOptions(size=checksums.content_length(request))
+        options = PartOptions(
+            size=checksums.content_length(request), checksum=checksums.content_md5(request)
+        )
         writer = _of_upload(
             lambda: self._store.open_part_writer(call.bucket, call.name, upload_id, number, options)
         )
 
         def commit(received: Received) -> Response:
-            part = _of_upload(writer.commit)
+            part = _of_upload(lambda: writer.commit(received.checksum))
             return Response(200, [("ETag", quote_etag(part.etag)), *received.headers])
 
         inbound = Pushed(writer, commit, self._context)
-        return checksums.body_sink(request, inbound, call.identity)
+        return checksums.body_sink(request, inbound, call.identity, compares_md5=False)
 
     def copy_part(self, call: Call) -> Awaitable[Response]:
         """UploadPartCopy."""
@@ -114,6 +118,7 @@ class Multipart:
             writer = XmlWriter("CopyPartResult")
             writer.text("LastModified", xml_time(part.mtime_ns))
             writer.text("ETag", quote_etag(part.etag))
+            _write_checksum(writer, part)
             return xml_response(writer)
 
         return in_pool(self._context, copy)
@@ -126,6 +131,7 @@ class Multipart:
         encode = encoding_of(call)
 
         def answer() -> Response:
+            upload = _of_upload(lambda: self._store.find_upload(call.bucket, call.name, upload_id))
             parts = _of_upload(
                 lambda: self._store.list_parts(call.bucket, call.name, upload_id, after, limit + 1)
             )
@@ -137,6 +143,7 @@ class Multipart:
             writer.text("UploadId", upload_id)
             _write_owners(writer)
             writer.text("StorageClass", "STANDARD")
+            _write_choice(writer, upload)
             writer.text("PartNumberMarker", after)
             writer.text("NextPartNumberMarker", parts[-1].number if parts else 0)
             writer.text("MaxParts", limit)
@@ -147,6 +154,7 @@ class Multipart:
                 writer.text("LastModified", xml_time(part.mtime_ns))
                 writer.text("ETag", quote_etag(part.etag))
                 writer.text("Size", part.size)
+                _write_checksum(writer, part)
                 writer.end()
             return xml_response(writer)
 
@@ -231,15 +239,22 @@ class Multipart:
         options: GetOptions,
         check: Callable[[ObjectProps], None],
     ) -> PartInfo:
+        chosen = chosen_for(self._store.find_upload(call.bucket, call.name, upload_id).custom)
         with self._store.open(bucket, name, options) as reader:
             check(reader.props)
             writer = self._store.open_part_writer(
                 call.bucket, call.name, upload_id, number, PartOptions(size=reader.size)
             )
             with writer:
+                digest = None if chosen is None else new_digest(chosen[0])
+                if digest is not None:
+                    writer.watch(digest.update, is_slow=is_slow(digest))
                 while block := reader.read(BLOCK_SIZE):
                     writer.write(block)
-                return writer.commit()
+                writer.drain()
+                if chosen is None or digest is None:
+                    return writer.commit()
+                return writer.commit(checksums.storable(chosen[0], digest.digest()))
 
     def _check_sizes(self, call: Call, upload_id: str, listed: list[PartRef]) -> None:
         """Every part is there as it is listed, and large enough.
@@ -370,6 +385,19 @@ def _completed(call: Call, props: ObjectProps, elements: list[tuple[str, str]]) 
     return xml_response(writer)
 
 
+def _write_choice(writer: XmlWriter, upload: MultipartUpload) -> None:
+    """The checksum that whoever began the upload chose for it."""
+    chosen = chosen_for(upload.custom)
+    if chosen is not None:
+        writer.text("ChecksumAlgorithm", chosen[0].value)
+        writer.text("ChecksumType", chosen[1].value)
+
+
+def _write_checksum(writer: XmlWriter, part: PartInfo) -> None:
+    for algorithm, _, value in checksums.parsed(part.note):
+        writer.text(algorithm.element, value)
+
+
 def _write_owners(writer: XmlWriter) -> None:
     for role in ("Initiator", "Owner"):
         writer.start(role)
@@ -397,6 +425,7 @@ def _write_uploads(
         writer.text("UploadId", upload.upload_id)
         _write_owners(writer)
         writer.text("StorageClass", "STANDARD")
+        _write_choice(writer, upload)
         writer.text("Initiated", xml_time(upload.created_ns))
         writer.end()
     for name in folded:

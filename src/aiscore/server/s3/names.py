@@ -36,7 +36,7 @@ def name_of(key: str) -> str:
     try:
         return check_object_name(name)
     except InvalidNameError as exc:
-        raise S3Error("InvalidArgument", exc.message) from None
+        raise S3Error("InvalidArgument", exc.message.replace(_MARKED, "/")) from None
 
 
 def key_of(name: str) -> str:

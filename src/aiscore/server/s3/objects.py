@@ -1,4 +1,4 @@
-"""GET and HEAD of objects, ranges and parts of them, and what else can be asked of an object."""
+"""GET and HEAD of objects, and of ranges and parts of them."""
 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
@@ -11,18 +11,18 @@ from aiscore.server.http import Request, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.objects_get import HEADS_MAX, INLINE_SIZE_MAX, encoded
 from aiscore.server.s3 import checksums
-from aiscore.server.s3.call import Call, s3_etag, xml_response
+from aiscore.server.s3.call import Call, s3_etag
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.metadata import metadata_headers
-from aiscore.server.s3.xml import XmlWriter
 from aiscore.server.sources import ReaderSource
-from aiscore.wire.objects import content_range, parse_range, quote_etag
+from aiscore.wire.conditions import quote_etag
+from aiscore.wire.ranges import content_range, parse_range
 from aiscore.wire.values import format_http_date, header_text
 
 if TYPE_CHECKING:
     from aiscore.engine.opened import Glance
 
-__all__ = ["Objects"]
+__all__ = ["Objects", "check", "check_version", "part_count"]
 
 Headers = list[tuple[str, str]]
 
@@ -42,7 +42,6 @@ _SPECIAL_QUERY = frozenset(
     }
 )
 _RESPONSE = "response-"
-_ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 _WHOLE = GetOptions()
 
 
@@ -74,9 +73,9 @@ class Objects:
     def head(self, call: Call) -> Response:
         """HeadObject."""
         request = call.request
-        _check_version(request)
+        check_version(request)
         props = self._store.head(call.bucket, call.name)
-        failed = _check(request, props)
+        failed = check(request, props)
         if failed is not None:
             return failed
         wanted, extra = self._wanted(call, props)
@@ -88,49 +87,14 @@ class Objects:
         headers += [("Content-Range", content_range(start, length, props.size)), *extra]
         return Response(206, headers, content_length=length)
 
-    def attributes(self, call: Call) -> Response:
-        """GetObjectAttributes."""
-        wanted = {
-            word.strip()
-            for text in call.request.header_all("x-amz-object-attributes")
-            for word in text.split(",")
-        } - {""}
-        if not wanted or wanted - _ATTRIBUTES:
-            raise S3Error("InvalidArgument", "invalid x-amz-object-attributes")
-        _check_version(call.request)
-        props = self._store.head(call.bucket, call.name)
-        failed = _check(call.request, props)
-        if failed is not None:
-            return failed
-        writer = XmlWriter("GetObjectAttributesResponse")
-        if "ETag" in wanted:
-            writer.text("ETag", s3_etag(props.etag))
-        if "Checksum" in wanted:
-            found = checksums.elements(props.custom)
-            if found:
-                writer.start("Checksum")
-                for name, value in found:
-                    writer.text(name, value)
-                writer.end()
-        count = _part_count(props)
-        if "ObjectParts" in wanted and count:
-            writer.start("ObjectParts")
-            writer.text("PartsCount", count)
-            writer.end()
-        if "StorageClass" in wanted:
-            writer.text("StorageClass", "STANDARD")
-        if "ObjectSize" in wanted:
-            writer.text("ObjectSize", props.size)
-        return xml_response(writer, [("Last-Modified", format_http_date(props.mtime_ns))])
-
     def _open(self, call: Call) -> Response:
         """Open, look at the conditions, and answer with what was opened: no write comes in between."""
         request = call.request
-        _check_version(request)
+        check_version(request)
         reader = self._store.open(call.bucket, call.name, _WHOLE)
         try:
             props = reader.props
-            failed = _check(request, props)
+            failed = check(request, props)
             if failed is not None:
                 reader.close()
                 return failed
@@ -186,7 +150,7 @@ class Objects:
         """The range that a part of the upload became."""
         if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= 10_000):
             raise S3Error("InvalidArgument", "partNumber must be an integer between 1 and 10000")
-        count = _part_count(props)
+        count = part_count(props)
         if int(number) > max(1, count):
             raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable")
         if not count:
@@ -234,7 +198,7 @@ def _overridden(headers: Headers, request: Request) -> Headers:
     return kept + [(name.title(), header_text(value)) for name, value in given.items()]
 
 
-def _check(request: Request, props: ObjectProps) -> Response | None:
+def check(request: Request, props: ObjectProps) -> Response | None:
     """The answer that the request's conditions lead to instead of the object."""
     etag = s3_etag(props.etag)
     status = check_read(request.header, etag, props.mtime_ns)
@@ -250,13 +214,18 @@ def _check(request: Request, props: ObjectProps) -> Response | None:
     )
 
 
-def _check_version(request: Request) -> None:
+def check_version(request: Request) -> None:
+    """Refuse to answer for a version.
+
+    Raises:
+        S3Error: the request names one.
+    """
     version = request.query.get("versionId")
     if version not in {None, "", "null"}:
         raise S3Error("NoSuchVersion", "The specified version does not exist: none is kept")
 
 
-def _part_count(props: ObjectProps) -> int:
+def part_count(props: ObjectProps) -> int:
     """Parts that the object was uploaded in, if they can still be told apart; else 0."""
     _, dash, count = props.etag.partition("-")
     if dash and count.isdigit() and len(props.etag) > 32 and int(count) == props.chunk_count:

@@ -22,7 +22,7 @@ from aiscore.server.s3.forms import FormParser, boundary_of
 from aiscore.server.s3.names import bucket_named, name_of
 from aiscore.server.s3.sigv4 import ALGORITHM, Verifier, scope_of, signature_of
 from aiscore.server.s3.xml import XmlWriter
-from aiscore.wire.objects import quote_etag
+from aiscore.wire.conditions import quote_etag
 
 __all__ = ["Forms", "check_policy", "is_form", "post_object"]
 
@@ -91,7 +91,7 @@ class _FormSink:
         self._sizes = (0, 5 << 30)
         self._size = 0
 
-    def write(self, data: memoryview) -> None:
+    def write(self, data: memoryview) -> Awaitable[None] | None:
         """Take a block of the form.
 
         Raises:
@@ -104,7 +104,8 @@ class _FormSink:
                 raise S3Error(
                     "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"
                 )
-            self._inbound.write(memoryview(content))
+            return self._inbound.write(memoryview(content))
+        return None
 
     def finish(self) -> Awaitable[Response]:
         """The form has ended.
@@ -122,7 +123,7 @@ class _FormSink:
                 "EntityTooSmall",
                 "Your proposed upload is smaller than the minimum allowed object size.",
             )
-        return self._inbound.finish(Received())
+        return self._inbound.finish(Received)
 
     def abort(self) -> None:
         """Nothing of it stays."""

@@ -14,7 +14,7 @@ from aiscore.server.s3.body import CHECKSUM_KEY
 from aiscore.server.s3.checksums import algorithm_asked, header_checksum
 from aiscore.server.s3.faults import S3Error
 
-__all__ = ["UPLOAD_KEY", "CompleteReview", "upload_custom", "upload_headers"]
+__all__ = ["UPLOAD_KEY", "CompleteReview", "chosen_for", "upload_custom", "upload_headers"]
 
 UPLOAD_KEY: Final = "S3-Checksum-Upload"
 """Custom metadata of an upload, not of the object: `ALGORITHM:KIND` that its client chose."""
@@ -46,7 +46,7 @@ def upload_custom(request: Request) -> dict[str, str]:
 
 def upload_headers(custom: Mapping[str, str]) -> list[tuple[str, str]]:
     """What the answer says of them."""
-    chosen = _chosen(custom)
+    chosen = chosen_for(custom)
     if chosen is None:
         return []
     algorithm, kind = chosen
@@ -70,7 +70,7 @@ class CompleteReview:
             S3Error: it cannot be right, whatever the parts are.
         """
         claim = header_checksum(request)
-        chosen = _chosen(custom) or self._guess(request, claim, listed)
+        chosen = chosen_for(custom) or self._guess(request, claim, listed)
         self._algorithm: Algorithm | None = None
         self._kind = ChecksumKind.FULL_OBJECT
         if chosen is not None:
@@ -217,7 +217,8 @@ def _kind_of(request: Request) -> ChecksumKind | None:
         ) from None
 
 
-def _chosen(custom: Mapping[str, str]) -> tuple[Algorithm, ChecksumKind] | None:
+def chosen_for(custom: Mapping[str, str]) -> tuple[Algorithm, ChecksumKind] | None:
+    """What the upload with this metadata was begun with; None when nothing was chosen."""
     name, _, kind = custom.get(UPLOAD_KEY, "").partition(":")
     if name in Algorithm.__members__ and kind in ChecksumKind.__members__:
         return Algorithm(name), ChecksumKind(kind)

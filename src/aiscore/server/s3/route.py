@@ -15,6 +15,7 @@ from aiscore.server.s3.errors import error_response
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.names import bucket_named, name_of
 from aiscore.server.s3.post import is_form, post_object
+from aiscore.server.s3.unconfigured import UNCONFIGURED
 
 __all__ = ["OPERATIONS", "REFUSED", "Dispatcher", "Operation", "register"]
 
@@ -70,6 +71,8 @@ def _operation(
     return Operation(name, level, method, handler, query, header, note)
 
 
+_ACL_NOTE = "`private`, and what changes nothing; others: `AccessControlListNotSupported`"
+
 OPERATIONS: Final = (
     _operation("ListBuckets", SERVICE, "GET", "buckets.list_all"),
     _operation("CreateBucket", BUCKET, "PUT", "buckets.create", note="any location"),
@@ -88,7 +91,21 @@ OPERATIONS: Final = (
     ),
     _operation("ListObjects", BUCKET, "GET", "listing.list_v1"),
     _operation("ListObjectsV2", BUCKET, "GET", "listing.list_v2", "list-type=2"),
+    _operation(
+        "ListObjectVersions",
+        BUCKET,
+        "GET",
+        "listing.list_versions",
+        "versions",
+        note="every object has the version `null`",
+    ),
     _operation("ListMultipartUploads", BUCKET, "GET", "multipart.list_uploads", "uploads"),
+    _operation("GetBucketAcl", BUCKET, "GET", "acl.get", "acl", note="the owner may do all"),
+    _operation("PutBucketAcl", BUCKET, "PUT", "acl.put", "acl", note=_ACL_NOTE),
+    *(
+        _operation(absent.operation, BUCKET, "GET", "unconfigured.get", name, note=absent.note)
+        for name, absent in UNCONFIGURED.items()
+    ),
     _operation(
         "PostObject",
         BUCKET,
@@ -118,13 +135,15 @@ OPERATIONS: Final = (
         "PUT",
         "writes.copy",
         header="x-amz-copy-source",
-        note="the ETag of the source is kept",
+        note="the ETag of the source is kept, and its checksum unless `x-amz-checksum-algorithm` wants another",
     ),
     _operation("DeleteObject", OBJECT, "DELETE", "writes.delete", note="`If-Match` with one ETag"),
-    _operation("GetObjectAttributes", OBJECT, "GET", "objects.attributes", "attributes"),
+    _operation("GetObjectAttributes", OBJECT, "GET", "attributes.get", "attributes"),
     _operation("GetObjectTagging", OBJECT, "GET", "tagging.get", "tagging"),
     _operation("PutObjectTagging", OBJECT, "PUT", "tagging.put", "tagging"),
     _operation("DeleteObjectTagging", OBJECT, "DELETE", "tagging.delete", "tagging"),
+    _operation("GetObjectAcl", OBJECT, "GET", "acl.get", "acl", note="the owner may do all"),
+    _operation("PutObjectAcl", OBJECT, "PUT", "acl.put", "acl", note=_ACL_NOTE),
     _operation("CreateMultipartUpload", OBJECT, "POST", "multipart.create", "uploads"),
     _operation("UploadPart", OBJECT, "PUT", "multipart.put_part", "partNumber", "uploadId"),
     _operation(
@@ -151,14 +170,14 @@ OPERATIONS: Final = (
 
 REFUSED: Final = {
     BUCKET: (
-        *("accelerate", "acl", "analytics", "cors", "encryption", "intelligent-tiering"),
+        *("accelerate", "analytics", "cors", "encryption", "intelligent-tiering"),
         *("inventory", "lifecycle", "logging", "metadataTable", "metrics", "notification"),
         *("object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock"),
-        *("replication", "requestPayment", "session", "tagging", "versions", "website"),
+        *("replication", "requestPayment", "session", "tagging", "website"),
     ),
-    OBJECT: (*("acl", "legal-hold", "renameObject", "restore", "retention", "select", "torrent"),),
+    OBJECT: ("legal-hold", "renameObject", "restore", "retention", "select", "torrent"),
 }
-"""Sub-resources that are answered `NotImplemented`, whatever the method."""
+"""Sub-resources that are answered `NotImplemented`, but for what `OPERATIONS` says of them."""
 
 _SHARED = frozenset({"uploadId", "partNumber", "list-type"})
 """Parameters that are no sub-resource."""
@@ -209,8 +228,9 @@ class Dispatcher:
         return self._answer(request, bucket, key)
 
     def at_root(self, request: Request) -> Outcome | None:
-        """`/BUCKET/KEY`, when the configuration has it; None otherwise."""
-        if not self._store.config().features & Feature.S3_API_VIA_ROOT:
+        """`/BUCKET/KEY`, when the configuration has it, or of the host that is the domain itself; None otherwise."""
+        is_domain = bool(self._domains) and f".{_host_of(request)}" in self._domains
+        if not is_domain and not self._store.config().features & Feature.S3_API_VIA_ROOT:
             return None
         request.on_error = error_response
         bucket, _, key = request.path[1:].partition("/")
@@ -218,8 +238,7 @@ class Dispatcher:
 
     def by_host(self, request: Request) -> Outcome | None:
         """`/KEY` of a host that names the bucket; None for other hosts."""
-        host = (request.header("host") or "").lower()
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        name = _host_of(request)
         for domain in self._domains:
             if name.endswith(domain) and len(name) > len(domain):
                 request.on_error = error_response
@@ -246,6 +265,13 @@ class Dispatcher:
         raise S3Error("MethodNotAllowed", f"{request.method} is not allowed against a {level}")
 
 
+def _host_of(request: Request) -> str:
+    """`Host` without the port."""
+    host = (request.header("host") or "").lower()
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() else host
+
+
 def _refuse_others(request: Request, level: str) -> None:
     """Refuse a sub-resource that is not supported, or not with this method: it must not act on the whole."""
     query = request.query
@@ -265,6 +291,8 @@ def _handlers(
     context: ServerContext,
 ) -> dict[tuple[str, str], list[tuple[Operation, CallHandler]]]:
     """Operations by level and method, the most particular first."""
+    from aiscore.server.s3.acl import Acls
+    from aiscore.server.s3.attributes import Attributes
     from aiscore.server.s3.buckets import Buckets
     from aiscore.server.s3.delete import MultiDelete
     from aiscore.server.s3.listing import Listings
@@ -272,9 +300,12 @@ def _handlers(
     from aiscore.server.s3.objects import Objects
     from aiscore.server.s3.post import Forms
     from aiscore.server.s3.tagging import Tagging
+    from aiscore.server.s3.unconfigured import Unconfigured
     from aiscore.server.s3.writes import Writes
 
     owners: dict[str, object] = {
+        "acl": Acls(context),
+        "attributes": Attributes(context),
         "buckets": Buckets(context),
         "delete": MultiDelete(context),
         "forms": Forms(context),
@@ -282,6 +313,7 @@ def _handlers(
         "multipart": Multipart(context),
         "objects": Objects(context),
         "tagging": Tagging(context),
+        "unconfigured": Unconfigured(context),
         "writes": Writes(context),
     }
     found: dict[tuple[str, str], list[tuple[Operation, CallHandler]]] = {}

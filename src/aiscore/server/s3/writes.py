@@ -1,31 +1,37 @@
 """PUT, copy and DELETE of objects."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache, partial
 from urllib.parse import unquote_to_bytes
 
+from aiscore.engine.puts import SmallPut
 from aiscore.errors import InvalidArgumentError, ObjectNotFoundError
 from aiscore.model.bucket import BucketRef
 from aiscore.model.objects import CopyTerms, ObjectProps, Precondition, PutOptions
 from aiscore.server.changes import Changes
 from aiscore.server.conditions import check_read
+from aiscore.server.grouped import GROUPED_SIZE_MAX, GroupedPuts
 from aiscore.server.http import BodySink, Request, Response, ServerContext
 from aiscore.server.message import in_pool
 from aiscore.server.objects_put import COLLECT_SIZE_MAX
 from aiscore.server.s3 import checksums
-from aiscore.server.s3.bodies import Collected, Pushed
+from aiscore.server.s3.algorithms import Algorithm, ChecksumKind, new_digest
+from aiscore.server.s3.bodies import Collected, CollectedBeside, Pushed
 from aiscore.server.s3.body import CHECKSUM_KEY, Received
 from aiscore.server.s3.call import Call, s3_etag, stored_etag, xml_response
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.metadata import TAGS_KEY, custom_of, refuse_unsupported
 from aiscore.server.s3.names import bucket_named, name_of
 from aiscore.server.s3.xml import XmlWriter
-from aiscore.wire.objects import precondition_of, quote_etag
+from aiscore.wire.conditions import precondition_of, quote_etag
 from aiscore.wire.values import format_rfc3339
 
 __all__ = ["Writes", "source_check", "source_of", "write_condition", "xml_time"]
 
+HASHED_INLINE_MAX = 128 << 10
+"""Bytes of a body whose MD5 is computed on the event loop: a quarter of a millisecond, some hops to the pool."""
 _COPY, _REPLACE = "COPY", "REPLACE"
 _SOURCE = "x-amz-copy-source"
 _SOURCE_CONDITIONS = {
@@ -43,6 +49,7 @@ class Writes:
         self._context = context
         self._store = context.node.store
         self._changes = Changes(context)
+        self._grouped = GroupedPuts(context)
 
     def put(self, call: Call) -> BodySink:
         """PutObject."""
@@ -51,6 +58,7 @@ class Writes:
         length = checksums.content_length(request)
         options = PutOptions(
             size=length,
+            checksum=checksums.content_md5(request),
             custom=custom_of(request),
             precondition=write_condition(request),
             skip_same=False,
@@ -65,26 +73,29 @@ class Writes:
                 return _stored(writer.commit(_custom_of(received)), received)
 
             inbound = Pushed(writer, commit, self._context)
-            return checksums.body_sink(request, inbound, call.identity)
+            return checksums.body_sink(request, inbound, call.identity, compares_md5=False)
 
-        def store(body: bytes, received: Received) -> Response:
+        def put_of(body: bytes, received: Received) -> SmallPut:
             extra = _custom_of(received)
             chosen = options
             if extra:
-                custom = {**options.custom, **extra}
-                chosen = PutOptions(
-                    size=length,
-                    custom=custom,
-                    precondition=options.precondition,
-                    skip_same=False,
-                    md5=True,
-                )
-            return _stored(self._store.put(call.bucket, call.name, body, chosen), received)
+                chosen = replace(options, custom={**options.custom, **extra})
+            return SmallPut(call.bucket, call.name, body, chosen)
 
-        collected = Collected(
-            length, lambda body, received: self._changes.run(is_durable, store, body, received)
+        def store(body: bytes, received: Received) -> Response:
+            return _stored(self._store.put(*put_of(body, received)), received)
+
+        def take(body: bytes, received: Received) -> Response | Awaitable[Response]:
+            if is_durable or len(body) > GROUPED_SIZE_MAX:
+                return self._changes.run(is_durable, store, body, received)
+            return self._grouped.put(put_of(body, received), lambda props: _stored(props, received))
+
+        collected = (
+            Collected(length, take)
+            if length <= HASHED_INLINE_MAX
+            else CollectedBeside(length, store, self._context)
         )
-        return checksums.body_sink(request, collected, call.identity)
+        return checksums.body_sink(request, collected, call.identity, compares_md5=False)
 
     def copy(self, call: Call) -> Awaitable[Response]:
         """CopyObject."""
@@ -94,11 +105,14 @@ class Writes:
         name = name_of(key)
         replaces = _directive(request, "x-amz-metadata-directive") == _REPLACE
         retags = _directive(request, "x-amz-tagging-directive") == _REPLACE
-        if (bucket, key) == (call.bucket, call.key) and not (replaces or retags):
+        algorithm = checksums.algorithm_asked(request)
+        changes = replaces or retags or algorithm is not None
+        changes = changes or request.header("x-amz-storage-class") is not None
+        if (bucket, key) == (call.bucket, call.key) and not changes:
             raise S3Error(
                 "InvalidRequest",
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
-                "object's metadata",
+                "object's metadata or its checksum",
             )
         given = custom_of(request)
         precondition = write_condition(request)
@@ -109,7 +123,12 @@ class Writes:
             if replaces or retags:
                 before = self._store.head(bucket, name).custom
                 custom = _laid_over(before, given, replaces=replaces, retags=retags)
-            terms = CopyTerms(custom=custom, precondition=precondition, check=check)
+            terms = CopyTerms(
+                custom=custom,
+                precondition=precondition,
+                check=check,
+                derive=None if algorithm is None else partial(_checksum_with, algorithm),
+            )
             props = self._store.copy(bucket, name, call.bucket, call.name, terms)
             writer = XmlWriter("CopyObjectResult")
             writer.text("LastModified", xml_time(props.mtime_ns))
@@ -182,6 +201,21 @@ def source_check(request: Request) -> Callable[[ObjectProps], None]:
             )
 
     return check
+
+
+def _checksum_with(
+    algorithm: Algorithm, props: ObjectProps, content: Iterable[bytes]
+) -> dict[str, str]:
+    """The checksum that a copy is to have, when its source has it not."""
+    if any(
+        known is algorithm and kind is ChecksumKind.FULL_OBJECT
+        for known, kind, _ in checksums.stored(props.custom)
+    ):
+        return {}
+    digest = new_digest(algorithm)
+    for block in content:
+        digest.update(block)
+    return {CHECKSUM_KEY: checksums.storable(algorithm, digest.digest())}
 
 
 def xml_time(time_ns: int) -> str:

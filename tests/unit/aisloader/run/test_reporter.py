@@ -1,5 +1,3 @@
-import time
-
 from aisloader.reporter import Reporter
 from aisloader.stats.board import Board, BoardLayout
 from aisloader.stats.recorder import Recorder
@@ -8,6 +6,17 @@ from aisloader.stats.series import Metric, Series
 
 LAYOUT = BoardLayout(1, {Series.GET: (Metric.SERVICE,)})
 SECOND = 10**9
+START = 100 * SECOND
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_ns = START
+
+    def __call__(self) -> int:
+        return self.now_ns
 
 
 class Seen:
@@ -31,11 +40,14 @@ class Seen:
         pass
 
 
-def made(interval_ns: int = 2 * SECOND, warmup_ns: int = 0) -> tuple[Reporter, Recorder, Seen]:
+def made(
+    interval_ns: int = 2 * SECOND, warmup_ns: int = 0
+) -> tuple[Reporter, Recorder, Seen, Clock]:
     buffer = memoryview(bytearray(LAYOUT.size))
-    seen = Seen()
-    reporter = Reporter([seen], Board(LAYOUT, buffer), interval_ns, warmup_ns)
-    return reporter, Recorder(LAYOUT, buffer, 0, Series.GET), seen
+    seen, clock = Seen(), Clock()
+    reporter = Reporter([seen], Board(LAYOUT, buffer), interval_ns, warmup_ns, clock)
+    reporter.begin(START)
+    return reporter, Recorder(LAYOUT, buffer, 0, Series.GET), seen, clock
 
 
 def count(sample: Sample) -> int:
@@ -43,34 +55,39 @@ def count(sample: Sample) -> int:
 
 
 def test_nothing_is_told_before_it_is_due() -> None:
-    reporter, recorder, seen = made()
-    reporter.begin(time.perf_counter_ns())
+    reporter, recorder, seen, clock = made()
     recorder.done(5, 5)
+    clock.now_ns += SECOND - 1
     reporter.tick()
     assert seen.seconds == seen.intervals == []
-    assert 0 < reporter.time_to_next_s() <= 1
+    assert reporter.time_to_next_s() == 1e-9
+    clock.now_ns += 1
+    reporter.tick()
+    assert [count(sample) for sample in seen.seconds] == [1]
+    assert seen.intervals == []
+    assert reporter.time_to_next_s() == 1
 
 
 def test_times_that_were_missed_are_one_interval() -> None:
-    reporter, recorder, seen = made()
-    reporter.begin(time.perf_counter_ns() - 5 * SECOND - SECOND // 2)
+    reporter, recorder, seen, clock = made()
     recorder.done(5, 5)
+    clock.now_ns += 5 * SECOND + SECOND // 2
+    assert reporter.elapsed_ns() == 5 * SECOND + SECOND // 2
     reporter.tick()
     assert [count(sample) for sample in seen.seconds] == [1]
     assert [count(sample) for sample in seen.intervals] == [1]
-    assert seen.seconds[0].interval.elapsed_ns >= 5 * SECOND
-    assert 0 < reporter.time_to_next_s() <= 0.5
+    assert seen.seconds[0].interval.elapsed_ns == 5 * SECOND + SECOND // 2
+    assert reporter.time_to_next_s() == 0.5
 
 
 def test_intervals_add_up_to_the_run() -> None:
-    reporter, recorder, seen = made(interval_ns=SECOND)
-    start = time.perf_counter_ns() - SECOND
-    reporter.begin(start)
+    reporter, recorder, seen, clock = made(interval_ns=SECOND)
     recorder.done(5, 5)
+    clock.now_ns += SECOND
     reporter.tick()
     recorder.done(5, 5)
     recorder.done(5, 5)
-    run = reporter.measured(start + 3 * SECOND // 2)
+    run = reporter.measured(START + 3 * SECOND // 2)
     assert [count(sample) for sample in seen.seconds] == [1, 2]
     assert [count(sample) for sample in seen.intervals] == [1, 2]
     assert run.totals[Series.GET].count == 3
@@ -78,21 +95,22 @@ def test_intervals_add_up_to_the_run() -> None:
 
 
 def test_warm_up_is_not_measured() -> None:
-    reporter, recorder, _ = made(warmup_ns=SECOND // 2)
-    start = time.perf_counter_ns() - SECOND
-    reporter.begin(start)
+    reporter, recorder, _, clock = made(warmup_ns=SECOND // 2)
     recorder.done(5, 5)
+    assert reporter.time_to_next_s() == 0.5
+    clock.now_ns += SECOND // 2
     reporter.tick()
     recorder.done(5, 7)
-    run = reporter.measured(time.perf_counter_ns() + SECOND)
+    clock.now_ns += 2 * SECOND
+    run = reporter.measured(0)
     assert (run.totals[Series.GET].count, run.totals[Series.GET].size) == (1, 7)
-    assert SECOND <= run.elapsed_ns < 2 * SECOND
+    assert run.elapsed_ns == 2 * SECOND
 
 
 def test_without_interval_only_seconds_are_told() -> None:
-    reporter, recorder, seen = made(interval_ns=0)
-    reporter.begin(time.perf_counter_ns() - SECOND)
+    reporter, recorder, seen, clock = made(interval_ns=0)
     recorder.done(5, 5)
+    clock.now_ns += SECOND
     reporter.tick()
     reporter.measured(0)
     assert len(seen.seconds) == 1

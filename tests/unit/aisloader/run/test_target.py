@@ -117,7 +117,7 @@ def test_cleaning_up_destroys_the_bucket_and_may_be_repeated(store: Transport) -
     assert said[0] == "destroying bucket ais://b"
 
 
-@pytest.mark.parametrize("flag", ["-etl=md5", "-latest", "-randomproxy"])
+@pytest.mark.parametrize("flag", ["-etl=md5", "-nbi", "-randomproxy"])
 def test_what_no_store_can_do_is_refused_by_name(flag: str) -> None:
     with pytest.raises(UnsupportedError, match=flag.partition("=")[0]):
-        check_target(params(flag))
+        check_target(params("-bucket=s3://b", flag))

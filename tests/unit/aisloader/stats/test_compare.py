@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from tests.unit.aisloader.stats.conftest import MakeResult
 
 from aiscore.errors import InvalidArgumentError
+from aisloader.params.loader import LoaderParams
 from aisloader.stats.compare import Change, compare
 from aisloader.stats.merge import merge_results
-from aisloader.stats.result import read_result
+from aisloader.stats.result import Result, read_result
 from aisloader.stats.series import Metric, Series
 
 
@@ -93,6 +96,24 @@ def test_loaders_with_the_same_seed_and_id_are_told(make_result: MakeResult) -> 
         [read_result(make_result("a")), read_result(make_result("b", started=1_000_000.1))]
     )
     assert "same seed" in notes[0]
+
+
+def test_loaders_whose_objects_have_the_same_names_are_told(make_result: MakeResult) -> None:
+    def written_by(name: str, number: int) -> Result:
+        made = read_result(make_result(name, started=1_000_000.0 + number / 10))
+        loader = {"loaderid": name, "loadernum": 0, "loaderidhashlen": 4}
+        return replace(made, params={"workload": {"pctput": 100}, "loader": loader})
+
+    # Of sixteen hashes, seventeen names have one in common.
+    alike: dict[int, list[str]] = {}
+    for name in map(str, range(17)):
+        number = LoaderParams(loaderid=name, loaderidhashlen=4).number
+        alike.setdefault(number, []).append(name)
+    one, other = max(alike.values(), key=len)[:2]
+    told = "loaders with the same id overwrote each other's new objects"
+    assert merge_results([written_by(one, 0), written_by(other, 1)])[1] == [told]
+    apart = [names[0] for names in alike.values()]
+    assert merge_results([written_by(apart[0], 0), written_by(apart[1], 1)])[1] == []
 
 
 def test_one_result_or_the_same_twice_does_not_merge(make_result: MakeResult) -> None:

@@ -1,6 +1,7 @@
 import io
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from tests.unit.aisloader.stats.runs import info, totals_of
 
 from aiscore.errors import InvalidArgumentError
 from aisloader.stats.csvsink import COLUMNS, CsvSink
+from aisloader.stats.guarded import GuardedSink
 from aisloader.stats.live import LiveSink, sparkline
+from aisloader.stats.outage import OUTAGE_S, OutageSink
 from aisloader.stats.report import JsonSink, TextSink
 from aisloader.stats.result import ResultSink, read_result
 from aisloader.stats.sample import Final, Sample, Span
 from aisloader.stats.series import Metric, Series, Totals
-from aisloader.stats.statsd import StatsdSink, phases
+from aisloader.stats.statsd import StatsdSink, packets, phases
 
 ONE = Span(1000.0, 10**9, {Series.GET: totals_of([1_500_000] * 4), Series.GBT: Totals()})
 SAMPLE = Sample(ONE, ONE)
@@ -77,6 +80,38 @@ def test_text_ends_with_the_whole_run_and_the_verdict() -> None:
     )
 
 
+def test_every_operation_is_in_every_report() -> None:
+    every = Span(1000.0, 10**9, {series: totals_of([1_500_000] * 4) for series in Series})
+    final = Final(run=every, verdict={}, ended_by="duration")
+    texts = {}
+    for make in (JsonSink, TextSink):
+        out = Memory()
+        sink = make(out)
+        sink.start(info())
+        sink.interval(Sample(every, every))
+        sink.finish(final)
+        sink.close()
+        texts[make] = out.text
+    for element in json.loads(texts[JsonSink]):
+        assert set(element) == {series.key for series in Series}
+        assert {one["count"] for one in element.values()} == {"4"}
+    table = texts[TextSink][texts[TextSink].rindex("Time      OP") :].split("\n\n")[0]
+    assert [line.split()[1] for line in table.splitlines()[1:]] == [s.label for s in Series]
+    sent = {packet.split(".")[1] for packet in packets("p", every, every)}
+    assert sent == {series.statsd for series in Series}
+    assert len(sent) == len(Series)
+
+
+def test_reads_without_a_checksum_are_told_and_not_taken_for_verified() -> None:
+    out = Memory()
+    sink = TextSink(out)
+    sink.start(info())
+    totals = replace(totals_of([5] * 4), unverified=3)
+    sink.finish(replace(FINAL, run=Span(0.0, 10**9, {Series.GET: totals})))
+    sink.close()
+    assert "GET not verified: 3 (no checksum to compare with)" in out.text
+
+
 def test_statsd_reaches_a_real_listener() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -102,20 +137,26 @@ def test_statsd_reaches_a_real_listener() -> None:
     ]
 
 
-def test_phases_are_told_while_tracing_is_on() -> None:
-    first = totals_of([500_000] * 4)
-    both = Totals(
-        count=4,
-        durations={
-            Metric.SERVICE: totals_of([1_500_000] * 4).service,
-            Metric.FIRST: first.service,
-        },
+def test_phases_are_told_of_what_was_traced() -> None:
+    earlier = Totals(count=3, phases={"targetconn": (2, 10), "target": (2, 1_000)})
+    later = Totals(
+        count=9,
+        phases={"proxy": (1, 7_000), "targetconn": (2, 10), "target": (6, 4_001_000)},
     )
+    both = later.since(earlier)
+    assert both.phases == {"proxy": (1, 7_000), "target": (4, 4_000_000)}
+    assert earlier.merged(both).phases == later.phases
+    assert Totals.from_json(json.loads(json.dumps(later.to_json()))) == later
     (packet,) = phases("p", Span(0.0, 10**9, {Series.GET: both, Series.PUT: Totals()}))
     assert packet.splitlines() == [
-        "p.get.latency.targetresponse:0.500|ms|@0.250000",
-        "p.get.latency.posthttp:1.000|ms|@0.250000",
+        "p.get.latency.proxy:0.007|ms",
+        "p.get.latency.target:1.000|ms|@0.250000",
     ]
+    out = Memory()
+    TextSink(out).finish(
+        Final(run=Span(0.0, 10**9, {Series.GET: both}), verdict={}, ended_by="limit")
+    )
+    assert "GET phases of 4 requests, mean: proxy 7µs, target 1ms" in out.getvalue()
 
 
 def test_a_statsd_server_that_is_not_there_does_not_stop_the_run() -> None:
@@ -126,6 +167,31 @@ def test_a_statsd_server_that_is_not_there_does_not_stop_the_run() -> None:
     for _ in range(3):
         sink.interval(SAMPLE)
     sink.close()
+
+
+def test_an_outage_is_told_once_and_so_is_its_end() -> None:
+    told: list[str] = []
+    sink = OutageSink(told.append, "trying on")
+
+    def second(count: int, failed: int) -> None:
+        one = Span(0.0, 10**9, {Series.GET: totals_of([5] * count, failed=failed)})
+        sink.second(Sample(one, one))
+
+    second(3, 9)
+    for _ in range(20):
+        second(0, 0)  # slow is not down
+    assert not told
+    for _ in range(OUTAGE_S - 1):
+        second(0, 2)
+    assert not told
+    second(0, 0)
+    second(0, 2)
+    assert told == [
+        f"nothing has succeeded for {OUTAGE_S} s ({2 * (OUTAGE_S - 1)} failures): trying on"
+    ]
+    second(1, 0)
+    second(1, 0)
+    assert told[1:] == [f"operations succeed again, after {OUTAGE_S + 1} s"]
 
 
 def test_csv_has_a_line_a_second_for_each_operation() -> None:
@@ -214,6 +280,17 @@ def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(InvalidArgumentError, match=message):
         read_result(str(path))
+
+
+def test_a_report_whose_disk_is_full_is_lost_and_ends_nothing() -> None:
+    told: list[str] = []
+    sink = GuardedSink(CsvSink(open("/dev/full", "w", encoding="utf-8")), "r.csv", told.append)  # noqa: SIM115
+    sink.start(info())
+    sink.second(SAMPLE)
+    sink.finish(FINAL)
+    assert sink.is_lost
+    sink.close()
+    assert told == ["cannot write r.csv: No space left on device; the run goes on without it"]
 
 
 def test_binary_files_and_absent_files_are_refused(tmp_path: Path) -> None:

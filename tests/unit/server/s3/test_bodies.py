@@ -4,8 +4,9 @@ import base64
 import hashlib
 import io
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
@@ -15,7 +16,7 @@ from tests.unit.server.s3.heads import head
 
 from aiscore.model.objects import CHECKSUM_KEY
 from aiscore.server.http import Response
-from aiscore.server.s3.algorithms import Algorithm, decode, encode, new_digest
+from aiscore.server.s3.algorithms import Algorithm, Watcher, decode, encode, new_digest
 from aiscore.server.s3.awschunked import AwsChunkedDecoder
 from aiscore.server.s3.body import ANONYMOUS, Identity, Received
 from aiscore.server.s3.checksums import (
@@ -25,6 +26,7 @@ from aiscore.server.s3.checksums import (
     elements,
     stored_headers,
 )
+from aiscore.server.s3.chunksignatures import WAITING_MAX, ChunkSignatures
 from aiscore.server.s3.faults import S3Error
 from aiscore.server.s3.review import CompleteReview, upload_custom, upload_headers
 from aiscore.server.s3.sigv4 import ChunkSigning, signing_key
@@ -48,12 +50,18 @@ class Taken:
         self.content = b""
         self.received: Received | None = None
         self.is_aborted = False
+        self.watchers: Sequence[Watcher] = ()
+
+    def watch(self, watchers: Sequence[Watcher]) -> None:
+        self.watchers = watchers
 
     def write(self, data: memoryview) -> None:
         self.content += bytes(data)
+        for watcher in self.watchers:
+            watcher.update(data)
 
-    def finish(self, received: Received) -> Response:
-        self.received = received
+    def finish(self, verify: Callable[[], Received]) -> Response:
+        self.received = verify()
         return Response(200)
 
     def abort(self) -> None:
@@ -64,13 +72,13 @@ def send(
     headers: Mapping[str, str],
     *blocks: bytes,
     identity: Identity = ANONYMOUS,
-    md5: bool = False,
+    compares_md5: bool = True,
 ) -> Taken:
     """A PUT with this body."""
     taken = Taken()
     length = str(sum(map(len, blocks)))
     request = head("PUT", "/b/o", {"Content-Length": length, **headers})
-    sink = body_sink(request, taken, identity, md5=md5)
+    sink = body_sink(request, taken, identity, compares_md5=compares_md5)
     for block in blocks:
         assert sink.write(memoryview(block)) is None
     sink.finish()
@@ -134,10 +142,22 @@ def test_digests_are_compared() -> None:
     assert send({"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, data).content == data
 
 
-def test_md5_is_computed_for_who_wants_it() -> None:
-    taken = send({}, b"content", md5=True)
-    assert taken.received == Received(md5=hashlib.md5(b"content").hexdigest())
-    assert send({}, b"content").received == Received()
+def test_nothing_is_computed_that_nobody_compares() -> None:
+    data = b"content"
+    sha = hashlib.sha256(data)
+    in_header = {"x-amz-checksum-sha256": base64.b64encode(sha.digest()).decode()}
+    md5 = {"Content-MD5": base64.b64encode(hashlib.md5(data).digest()).decode()}
+    for headers, count in (
+        ({}, 0),
+        ({"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, 0),
+        ({"x-amz-content-sha256": sha.hexdigest()}, 1),
+        ({"x-amz-content-sha256": sha.hexdigest(), **in_header}, 1),
+        ({**md5, **in_header}, 2),
+    ):
+        assert len(send(headers, data).watchers) == count, headers
+    assert not send(md5, data, compares_md5=False).watchers
+    refused_all = {**in_header, "x-amz-content-sha256": hashlib.sha256(b"other").hexdigest()}
+    assert refused(refused_all, data) == "XAmzContentSHA256Mismatch"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +279,7 @@ def test_framing_is_strict(body: bytes, code: str) -> None:
 
 
 def test_lines_without_end_do_not_grow() -> None:
-    decoder = AwsChunkedDecoder(signing=None, has_trailers=False)
+    decoder = AwsChunkedDecoder(signatures=None, has_trailers=False)
     for _ in range(10):
         assert not list(decoder.take(memoryview(b"1" * 100)))
     with pytest.raises(S3Error):
@@ -359,6 +379,16 @@ def test_a_chunk_cannot_be_left_out() -> None:
     headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": "1024"}
     assert refused(headers, rest, identity=PLAIN) == "SignatureDoesNotMatch"
     assert refused(PLAIN_HEADERS, first, identity=PLAIN) == "IncompleteBody"
+
+
+def test_chunks_too_small_for_their_number_are_refused() -> None:
+    chunk = b"1;chunk-signature=" + b"0" * 64 + b"\r\na\r\n"
+    headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": "2000"}
+    signatures = ChunkSignatures(cast("ChunkSigning", PLAIN.signing))
+    decoder = AwsChunkedDecoder(signatures=signatures, has_trailers=False)
+    with pytest.raises(S3Error, match="too small"):
+        list(decoder.take(memoryview(chunk * (WAITING_MAX + 1))))
+    assert refused(headers, chunk * 2000, identity=PLAIN) == "SignatureDoesNotMatch"
 
 
 # what is stored

@@ -24,4 +24,6 @@ def test_no_operation_is_there_twice() -> None:
 def test_nothing_is_refused_that_is_supported() -> None:
     for operation in OPERATIONS:
         assert operation.level in {SERVICE, BUCKET, OBJECT}
-        assert not set(operation.query) & set(REFUSED.get(operation.level, ())), operation.name
+        if operation.handler != "unconfigured.get":
+            refused = set(REFUSED.get(operation.level, ()))
+            assert not set(operation.query) & refused, operation.name
