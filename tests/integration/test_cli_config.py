@@ -163,6 +163,18 @@ def test_names_that_are_nearly_right(cli: Cli, tmp_path: Path) -> None:
     assert "did you mean" not in cli.err("get", "ais://images/something", "-", code=4)
 
 
+def test_a_shard_is_not_offered_in_place_of_a_file_that_it_does_not_have(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_text("x")
+    subprocess.run(["tar", "-cf", "s.tar", "f"], cwd=tmp_path, check=True)
+    cli.run("create", "ais://images")
+    cli.run("put", str(tmp_path / "s.tar"), "ais://images/s.tar")
+    told = cli.err("get", "ais://images/s.tar", "--archpath", "g", "-", code=4)
+    assert "did you mean" not in told
+    assert "ais archive ls ais://images/s.tar" in told
+
+
 def test_commands_that_are_nearly_right(cli: Cli) -> None:
     assert "'ais cp a b'" in cli.err("copy", "a", "b", code=2)
     assert "'ais bucket rm b'" in cli.err("bucket", "remove", "b", code=2)

@@ -59,4 +59,5 @@ def _near_object(uri: ObjectUri, context: CliContext) -> str | None:
     options = ListOptions(prefix=directory, page_size=_PAGE_NAMES)
     page = context.transport.list_page(uri.bucket, options)
     near = nearest_name(uri.name, (entry.name for entry in page.entries))
-    return None if near is None else uri.bucket.object_cname(near)
+    # The shard itself exists when what is missing is a file in it.
+    return None if near is None or near == uri.name else uri.bucket.object_cname(near)
