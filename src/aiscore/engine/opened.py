@@ -21,7 +21,7 @@ from aiscore.engine.read import (
     read_piece,
     read_whole,
 )
-from aiscore.engine.shards import index_of
+from aiscore.engine.shards import index_of, is_seekable
 from aiscore.engine.verify import verify_bytes
 from aiscore.errors import AisError, ArchiveError, ArchpathNotFoundError, CorruptionError
 from aiscore.model.access import Access
@@ -31,7 +31,15 @@ from aiscore.model.names import check_object_name
 from aiscore.model.objects import GetOptions, ObjectProps
 from aiscore.model.stream import ByteReader
 
-__all__ = ["Glance", "OpenObject", "glance_at", "open_object", "read_again", "read_object"]
+__all__ = [
+    "Glance",
+    "OpenObject",
+    "glance_at",
+    "is_quick",
+    "open_object",
+    "read_again",
+    "read_object",
+]
 
 
 class Glance(NamedTuple):
@@ -142,6 +150,13 @@ def glance_at(core: Core, bucket: BucketRef, name: str, size_max: int) -> Glance
         row, data = read_whole(core, bucket_row, row)
         core.touch(row)
     return Glance(row, row.size, row.piece_count == 1, data)
+
+
+def is_quick(core: Core, glance: Glance, options: GetOptions) -> bool:
+    """True when `open_object` would open one file, verify nothing, and know already where a member lies."""
+    if not glance.is_cheap or options.verify_checksum or options.archregx is not None:
+        return False
+    return options.archpath is None or is_seekable(core, glance.state, options.archmime)
 
 
 def read_again(core: Core, row: ObjectRow) -> bytes | None:

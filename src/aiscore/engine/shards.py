@@ -18,7 +18,7 @@ from aiscore.engine.index.objects import ObjectRow
 from aiscore.errors import ArchiveError
 from aiscore.model.archive import ArchiveFormat
 
-__all__ = ["detect", "index_of"]
+__all__ = ["detect", "index_of", "is_seekable"]
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,14 @@ def index_of(
         core.remember_index(row, index)
     core.shard_indexes.put(key, index)
     return index
+
+
+def is_seekable(core: Core, row: ObjectRow, archmime: ArchiveFormat | None) -> bool:
+    """True when a member of the shard is found in microseconds, and lies in it as it is: reading one is a seek."""
+    if (archmime or ArchiveFormat.of_name(row.name)) is not ArchiveFormat.TAR:
+        return False
+    index = core.shard_indexes.get((row.generation, ArchiveFormat.TAR))
+    return index is not None and index.is_quick
 
 
 def _stored(core: Core, row: ObjectRow, archive_format: ArchiveFormat) -> MemberIndex | None:

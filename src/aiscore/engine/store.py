@@ -31,6 +31,7 @@ from aiscore.engine.opened import (
     Glance,
     OpenObject,
     glance_at,
+    is_quick,
     open_object,
     read_again,
     read_object,
@@ -222,6 +223,10 @@ class Store:
     def read_again(self, state: ObjectRow) -> bytes | None:
         """What a glance read (`Glance.state`), if nothing has changed since; None: take another glance."""
         return read_again(self.core, state)
+
+    def is_quick(self, glance: Glance, options: GetOptions) -> bool:
+        """True when opening what was looked up, with these options, is one file and, of a shard, one seek."""
+        return is_quick(self.core, glance, options)
 
     def props_of(self, glance: Glance) -> ObjectProps:
         """Properties of an object that was looked up."""

@@ -1,7 +1,8 @@
 """GET and HEAD of objects, ranges and members of shards.
 
 A small object is answered on the event loop, from one call of the engine and a head that was encoded before: that is
-most of what a store is asked for. What has to open several files, verify, or look into an archive goes to the pool.
+most of what a store is asked for. A file of a tar whose members are known is answered there, too. What has to open
+several files, verify, unpack, or look through an archive goes to the pool.
 """
 
 from collections.abc import Awaitable
@@ -73,10 +74,7 @@ class ObjectReads:
             _refuse_unsupported(request, bucket)
             options = get_options(request.query, request.header)
             glance = self._store.glance(bucket, name, 0)
-        is_plain = (
-            options.archpath is None and options.archregx is None and not options.verify_checksum
-        )
-        if is_plain and glance.is_cheap:
+        if self._store.is_quick(glance, options):
             return self._open(request, bucket, name, options)
         return in_pool(self._context, self._open, request, bucket, name, options)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aiscore.engine import hashing
+from aiscore.engine.archive.index import SEARCHED_MAX, SEARCHES_BEFORE_DICT
 from aiscore.engine.checksum import checksum_of
 from aiscore.engine.hashing import THREADS_MAX, BackgroundHasher
 from aiscore.engine.store import Store
@@ -22,9 +23,11 @@ from aiscore.errors import (
     InvalidNameError,
     PreconditionFailedError,
 )
+from aiscore.model.archive import ArchiveFormat, ArchiveMode
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import Checksum, ChecksumType
 from aiscore.model.objects import GetOptions, Precondition, PutOptions
+from aiscore.testing.archives import build
 from aiscore.testing.content import pattern
 
 BUCKET = BucketRef("b")
@@ -242,6 +245,29 @@ def test_a_glance_reads_what_is_small_and_tells_of_the_rest(store: Store) -> Non
     again = store.glance(BUCKET, "small", 1000)
     assert again.state is not small.state
     assert store.props_of(again).custom == {"a": "b"}
+
+
+def test_files_of_a_tar_are_quick_to_open_once_its_members_are_known(store: Store) -> None:
+    def is_quick(name: str, options: GetOptions) -> bool:
+        return store.is_quick(store.glance(BUCKET, name, 0), options)
+
+    member = GetOptions(archpath="file")
+    for name, archive_format in (("s.tar", ArchiveFormat.TAR), ("s.tgz", ArchiveFormat.TGZ)):
+        store.put(BUCKET, name, build(archive_format, [("file", b"content")]), PutOptions())
+        assert is_quick(name, GetOptions())
+        assert not is_quick(name, GetOptions(verify_checksum=True))
+        assert not is_quick(name, member)
+        assert store.read(BUCKET, name, member) == b"content"
+        assert is_quick(name, member) is (archive_format is ArchiveFormat.TAR)
+        assert not is_quick(name, GetOptions(archregx="f", archmode=ArchiveMode.PREFIX))
+    store.put(BUCKET, "s.tar", build(ArchiveFormat.TAR, [("file", b"other")]), PutOptions())
+    assert not is_quick("s.tar", member), "it is another shard"
+    many = [(f"f{number}", b"") for number in range(SEARCHED_MAX + 1)]
+    store.put(BUCKET, "s.tar", build(ArchiveFormat.TAR, many), PutOptions())
+    for number in range(SEARCHES_BEFORE_DICT + 1):
+        assert not is_quick("s.tar", member)
+        store.read(BUCKET, "s.tar", GetOptions(archpath=f"f{number}"))
+    assert is_quick("s.tar", member)
 
 
 def test_a_glance_verifies_where_the_bucket_wants_it(store: Store) -> None:

@@ -53,6 +53,9 @@ NAMES_SIZE_MAX = 512 * 1024 * 1024
 SEARCHES_BEFORE_DICT = 8
 """Look-ups by search before a dict is built, which costs a little more than this many."""
 
+SEARCHED_MAX = 1_000
+"""Names that are searched, or made a dict of, in less time than it takes to leave that to another thread."""
+
 _MAGIC = b"AISX"
 _VERSION = 1
 _HEADER = struct.Struct("<4sBBHQQQQ")
@@ -118,6 +121,11 @@ class Names:
         at = self.packed.rfind(b"\0" + raw + b"\0")
         return self.packed.count(b"\0", 0, at) if at >= 0 else None
 
+    @property
+    def is_quick(self) -> bool:
+        """True when the next look-up takes microseconds: by the dict, or among names that are few."""
+        return self._positions is not None or self.count <= SEARCHED_MAX
+
     def positions(self) -> dict[str, int]:
         """Return name to position, the last one of each name; built once."""
         if self._positions is None:
@@ -174,6 +182,11 @@ class MemberIndex:
     def names(self) -> list[str]:
         """Every name in archive order, duplicates included. Do not modify."""
         return self._names.as_list()
+
+    @property
+    def is_quick(self) -> bool:
+        """True when `find` takes microseconds."""
+        return self._names.is_quick
 
     @property
     def positions(self) -> dict[str, int]:
