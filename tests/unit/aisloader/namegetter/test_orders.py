@@ -1,6 +1,7 @@
 """Orders: permutations by position, whatever they are made of."""
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +17,9 @@ from aisloader.namegetter import (
     ShuffleOrder,
     UniqueIterOrder,
     UniqueOrder,
+    perm_shuffle,
 )
+from aisloader.namegetter.perm_shuffle import PART_INDICES, WHOLE_MAX
 from aisloader.namegetter.primes import is_prime, next_prime
 
 Make = Callable[..., Order]
@@ -174,6 +177,26 @@ def test_random_like_orders_are_as_uneven_as_chance(make: Make) -> None:
     for epoch in range(3):
         assert 0.75 < dispersion(order, epoch) < 1.05
         assert abs(serial_correlation(order, epoch)) < 0.015
+
+
+def test_a_shuffle_in_parts_has_every_order_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 24 orders of four indices: chi-square over 24 cells, p about 1e-5."""
+    monkeypatch.setattr(perm_shuffle, "WHOLE_MAX", 0)
+    monkeypatch.setattr(perm_shuffle, "PART_INDICES", 1)
+    order = ShuffleOrder(4, 24)
+    hits = Counter(tuple(order.table(epoch).tolist()) for epoch in range(24_000))
+    assert len(hits) == 24
+    assert sum((count - 1000) ** 2 / 1000 for count in hits.values()) < 63.0
+
+
+@pytest.mark.parametrize("count", [WHOLE_MAX, WHOLE_MAX + 1, 20 * PART_INDICES + 7])
+def test_a_long_shuffle_moves_every_index_everywhere(count: int) -> None:
+    """Where sixteenths of the list go: chi-square over 256 cells, p about 1e-5; and nothing is lost."""
+    table = ShuffleOrder(count, 5).table(0)
+    assert np.array_equal(np.sort(table), np.arange(count))
+    cells = np.arange(count) * 16 // count * 16 + table.astype(np.int64) * 16 // count
+    hits = np.bincount(cells, minlength=256)
+    assert float(((hits - count / 256) ** 2 / (count / 256)).sum()) < 340.0
 
 
 def test_affine_spreads_far_more_evenly_than_chance() -> None:
