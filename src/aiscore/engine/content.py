@@ -98,7 +98,10 @@ class FileContent:
 
 
 class ManifestContent:
-    """Content of several pieces, opened as they are reached, the last few kept open."""
+    """Content of several pieces, opened as they are reached, the last few kept open.
+
+    For one thread at a time: what it opens for one read it may close for the next.
+    """
 
     def __init__(
         self,

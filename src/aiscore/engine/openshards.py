@@ -1,8 +1,10 @@
 """Objects that batches read from, and the shards among them that stay open from one batch to the next.
 
 A training loop comes back to the same shards again and again. An open shard is keyed by the object's generation and
-counts its users, because batches of several threads may share it. A kept descriptor keeps a deleted file's space: so
-the reclaimer of this process drops it at once, and what other processes delete is noticed when they have committed.
+counts its users, because batches of several threads may share it, if it is a single file. Of one in chunks only some
+files are open, which ones depends on who reads: it has one user at a time. A kept descriptor keeps a deleted file's
+space: so the reclaimer of this process drops it at once, and what other processes delete is noticed when they have
+committed.
 """
 
 import os
@@ -43,6 +45,11 @@ class Target:
         self.users = 1
         self.is_kept = False
 
+    @property
+    def is_shareable(self) -> bool:
+        """True when several threads may read from it at a time."""
+        return isinstance(self.content, FileContent)
+
     def set_members(self, index: MemberIndex, shard: ContentSource | None) -> None:
         """Note the members, and where they lie plainly."""
         self.shard = shard
@@ -67,10 +74,12 @@ class OpenShards:
         self._version = -1
 
     def take(self, generation: int) -> Target | None:
-        """An open shard, for one more user; each `release`s it."""
+        """An open shard, for one more user; each `release`s it. None when there is none that can have one more."""
         with self._lock:
             found = self._kept.get(generation)
             if found is not None:
+                if found.users and not found.is_shareable:
+                    return None
                 found.users += 1
                 self._kept.move_to_end(generation)
             return found

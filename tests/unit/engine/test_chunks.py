@@ -2,10 +2,13 @@
 
 import errno
 import os
+import random
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +29,8 @@ from aiscore.errors import (
     StorageError,
     XactionAbortedError,
 )
+from aiscore.model.archive import ArchiveFormat
+from aiscore.model.batch import BatchEntry, BatchRequest
 from aiscore.model.bucket import BucketRef
 from aiscore.model.byterange import ByteRange
 from aiscore.model.checksum import ChecksumType
@@ -34,6 +39,7 @@ from aiscore.model.multipart import CompleteOptions, PartOptions, PartRef, Uploa
 from aiscore.model.objects import GetOptions, PutOptions
 from aiscore.model.storage import FaultKind
 from aiscore.model.xaction import XactionFilter, XactionKind, XactionState
+from aiscore.testing.archives import build
 from aiscore.testing.content import checksum_of, pattern
 
 BUCKET = BucketRef("b")
@@ -522,6 +528,31 @@ class TestRechunkJobs:
         before = now
         unlimited.spent(1 << 40)
         assert now == before
+
+
+class TestBatches:
+    """Files of a shard in chunks, by several threads at a time: each chunk is another file, and few are open."""
+
+    def test_threads_do_not_read_from_each_others_chunks(self, store: Store) -> None:
+        files = {f"f{number}": pattern(300 + number) for number in range(48)}
+        store.put(BUCKET, "s.tar", build(ArchiveFormat.TAR, list(files.items())), PUT)
+        assert len(store.list_chunks(BUCKET, "s.tar")) > 20
+
+        def read(seed: int) -> None:
+            names = list(files)
+            random.Random(seed).shuffle(names)
+            entries = [BatchEntry("s.tar", archpath=name) for name in names]
+            request = BatchRequest(entries=entries, bucket=BUCKET)
+            for name, (_, data) in zip(names, store.get_batch(request), strict=True):
+                assert bytes(data) == files[name]
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(read, range(80))) == [None] * 80
+        finally:
+            sys.setswitchinterval(interval)
 
 
 def _until_running(store: Store) -> None:
