@@ -39,11 +39,20 @@ def arguments(description: str | None, *, rounds: int = 15) -> argparse.Argument
 
 
 def compare(
-    contenders: Sequence[Contender], *, rounds: int, warmup: int = 2, inner: int = 1
+    contenders: Sequence[Contender],
+    *,
+    rounds: int,
+    warmup: int = 2,
+    inner: int = 1,
+    swaps: bool = False,
 ) -> None:
-    """Run the contenders in turn; `inner` repetitions are timed as one."""
+    """Run the contenders in turn; `inner` repetitions are timed as one.
+
+    With `swaps` every other round goes from the last to the first, for contenders that leave memory or a disk to the
+    next one as they have used it.
+    """
     for number in range(-warmup, rounds):
-        for contender in contenders:
+        for contender in reversed(contenders) if swaps and number % 2 else contenders:
             cpu = time.process_time_ns()
             wall = time.perf_counter_ns()
             for _ in range(inner):
