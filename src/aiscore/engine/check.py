@@ -80,6 +80,11 @@ def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fau
 def _check_copies(core: Core, row: ObjectRow, cname: str) -> Iterator[Fault]:
     """Each copy for itself: a read would take the next one."""
     places = copies_of(core.connection(), row)
+    if not places or any(len(of_piece) < row.copies for of_piece in places):
+        current = select_object(core.connection(), row.bucket_id, row.name)
+        if current is not None and (current.piece_id, current.copies) == (row.piece_id, row.copies):
+            yield Fault(FaultKind.MISSING, cname, f"{cname} is to have {row.copies} copies")
+        return
     for number in range(row.copies):
         what = cname if number == 0 else f"copy {number + 1} of {cname}"
         try:

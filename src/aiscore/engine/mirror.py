@@ -191,6 +191,8 @@ def arrange(
     """
     what = f"{bucket.cname}/{row.name}"
     before = copies_of(core.connection(), row)
+    if not before:
+        return Arranged.BUSY  # replaced since it was looked up
     hasher = hasher_for(row) if is_deep and row.checksum else None
     plans = [
         _Plan(core, places, hasher, leaving, f"{what}: chunk {number}" if len(before) > 1 else what)

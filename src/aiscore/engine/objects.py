@@ -51,8 +51,10 @@ def head_object(core: Core, bucket: BucketRef, name: str) -> ObjectProps:
     props = props_of(core, row)
     if row.copies == 1:
         return props
-    first = copies_of(core.connection(), row)[0]
-    known = map(core.mountpaths.known, (place.mountpath_id for place in first))
+    manifest = copies_of(core.connection(), row)
+    # One that has been replaced since it was looked up may have no pieces any more.
+    places = manifest[0] if manifest else []
+    known = map(core.mountpaths.known, (place.mountpath_id for place in places))
     return replace(props, mirror_paths=tuple(found.path for found in known if found is not None))
 
 

@@ -200,7 +200,10 @@ def _try_open_copies(
     core: Core, row: ObjectRow, what: str, *, is_picky: bool
 ) -> ContentSource | None:
     """The same from the first place of the first piece that is good."""
-    places = copies_of(core.connection(), row)[0]
+    manifest = copies_of(core.connection(), row)
+    if not manifest:
+        return None
+    places = manifest[0]
     failure: AisError | None = None
     is_degraded = False
     for number in range(len(places)):
