@@ -12,34 +12,38 @@ __all__ = ["ContentReader", "fill_exact", "read_exact", "short_error"]
 
 
 class ContentReader:
-    """A stream over a part of a content; closes it at the end of the `with`, unless it is only lent (`owns`)."""
+    """A stream over a part of a content; closes it at the end of the `with`, unless it is only lent (`owns`).
+
+    Attributes:
+        position: of the next byte, in the content.
+    """
 
     def __init__(
         self, content: ContentSource, start: int, length: int, what: str, *, owns: bool = True
     ) -> None:
         self._content = content
         self._owns = owns
-        self._position = start
+        self.position = start
         self._end = start + length
         self._what = what
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, all that is left for a negative size."""
-        left = self._end - self._position
+        left = self._end - self.position
         wanted = left if size < 0 else min(size, left)
-        data = read_exact(self._content, wanted, self._position, self._what)
-        self._position += wanted
+        data = read_exact(self._content, wanted, self.position, self._what)
+        self.position += wanted
         return data
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """Fill as much of `buffer` as one step gives; 0 at the end."""
-        wanted = min(len(buffer), self._end - self._position)
+        wanted = min(len(buffer), self._end - self.position)
         if wanted == 0:
             return 0
-        count = self._content.pread_into(memoryview(buffer)[:wanted], self._position)
+        count = self._content.pread_into(memoryview(buffer)[:wanted], self.position)
         if count == 0:
-            raise short_error(self._what, self._position, self._end)
-        self._position += count
+            raise short_error(self._what, self.position, self._end)
+        self.position += count
         return count
 
     def __iter__(self) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from aiscore.engine.archive.names import encode_name
 from aiscore.engine.archive.reader import open_member, read_members
 from aiscore.engine.archive.selection import select
 from aiscore.engine.blocks import BlockReader
-from aiscore.engine.content import ContentSource
+from aiscore.engine.content import ContentSource, FileContent
 from aiscore.engine.contentreader import ContentReader
 from aiscore.engine.core import Core
 from aiscore.engine.index.objects import ObjectRow
@@ -64,6 +64,7 @@ class OpenObject:
     """An open object, range, member or selection (`transport.ObjectReader`). A context manager.
 
     Attributes:
+        state: as `Glance.state`.
         size: bytes it delivers; None when only reading tells.
         start: first byte of them in the object or member.
         total: bytes of the whole object or member; None for a selection.
@@ -83,7 +84,7 @@ class OpenObject:
         self._core = core
         self.start = start
         self.total = total
-        self._row = row
+        self.state = row
         self._content = content
         self._reader = reader
         self.size = size
@@ -95,11 +96,22 @@ class OpenObject:
     def props(self) -> ObjectProps:
         """Properties of the object as it was opened."""
         if self._props is None:
-            self._props = props_of(self._core, self._row)
+            self._props = props_of(self._core, self.state)
         return self._props
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._reader)
+
+    def place(self) -> tuple[int, int] | None:
+        """Descriptor and position of the next byte, when it lies in one file as it is; None: `read` it."""
+        if isinstance(self._reader, ContentReader) and isinstance(self._content, FileContent):
+            return self._content.fd, self._reader.position
+        return None
+
+    def skip(self, count: int) -> None:
+        """Go on so many bytes after the next one that `place` gave."""
+        assert isinstance(self._reader, ContentReader)
+        self._reader.position += count
 
     def close(self) -> None:
         """Close the files; safe to repeat."""

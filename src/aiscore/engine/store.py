@@ -228,9 +228,9 @@ class Store:
         """True when opening what was looked up, with these options, is one file and, of a shard, one seek."""
         return is_quick(self.core, glance, options)
 
-    def props_of(self, glance: Glance) -> ObjectProps:
-        """Properties of an object that was looked up."""
-        return props_of(self.core, glance.state)
+    def props_of(self, state: ObjectRow) -> ObjectProps:
+        """Properties of an object that was looked up or opened."""
+        return props_of(self.core, state)
 
     def head(self, bucket: BucketRef, name: str) -> ObjectProps:
         """Properties of an object."""

@@ -26,7 +26,7 @@ from aiscore.wire.ranges import content_range
 from aiscore.wire.values import format_http_date, query_int
 
 if TYPE_CHECKING:
-    from aiscore.engine.opened import Glance
+    from aiscore.engine.index.objects import ObjectRow
 
 __all__ = ["HEADS_MAX", "INLINE_SIZE_MAX", "ObjectReads", "encoded"]
 
@@ -64,11 +64,13 @@ class ObjectReads:
                 return Response(
                     200,
                     body=glance.data,
-                    raw_headers=self._head(glance),
+                    raw_headers=self._head(glance.state),
                     repeat=partial(self._store.read_again, glance.state)
                     if glance.is_cheap
                     else None,
                 )
+            if glance.is_cheap:
+                return self._open_whole(bucket, name)
             options = _WHOLE
         else:
             _refuse_unsupported(request, bucket)
@@ -95,6 +97,14 @@ class ObjectReads:
         if presence in _NO_PROPS:
             return Response(200, content_length=props.size)
         return Response(200, head_headers(props, bucket, wanted), content_length=props.size)
+
+    def _open_whole(self, bucket: BucketRef, name: str) -> Response:
+        reader = self._store.open(bucket, name, _WHOLE)
+        try:
+            return Response(200, body=ReaderSource(reader), raw_headers=self._head(reader.state))
+        except BaseException:
+            reader.close()
+            raise
 
     def _open(
         self, request: Request, bucket: BucketRef, name: str, options: GetOptions
@@ -150,13 +160,12 @@ class ObjectReads:
         ]
         return Response(status, validators)
 
-    def _head(self, glance: "Glance") -> bytes:
+    def _head(self, state: "ObjectRow") -> bytes:
         """The header lines of an object, encoded once for as long as it does not change."""
-        state = glance.state
         found = self._heads.get(id(state))
         if found is not None and found[0] is state:
             return found[1]
-        props = self._store.props_of(glance)
+        props = self._store.props_of(state)
         head = encoded(
             [
                 (H.CONTENT_TYPE, OCTETS_TYPE),

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import os
 from abc import abstractmethod
 from math import inf
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, cast
 
 from aiscore.server.faults import HttpFault, fault_response
+from aiscore.server.filestream import SENDFILE_MAX, SENDFILE_MIN, FileStream
 from aiscore.server.head import HttpRequest
 from aiscore.server.heads import encode_head, has_body
 from aiscore.server.http import BlockSource, Response
 from aiscore.server.sockets import unacknowledged
+from aiscore.server.sources import ReaderSource
 from aiscore.server.stream import BodyStream
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class OutgoingHalf(asyncio.BufferedProtocol):
         "_loop",
         "_peer",
         "_request",
+        "_room_fd",
         "_server",
         "_started_ns",
         "_stream",
@@ -58,6 +62,7 @@ class OutgoingHalf(asyncio.BufferedProtocol):
         self._peer = ""
         self._started_ns = 0
         self._unsent = 0
+        self._room_fd = -1
         self.can_write = True
         self.is_tls = server.is_tls
         self.deadline = inf
@@ -130,13 +135,18 @@ class OutgoingHalf(asyncio.BufferedProtocol):
             return
         self._stream_begins()
         self._stream_response = response
-        self._stream = BodyStream(
-            source,
-            self,
-            is_chunked=length is None and not request.is_http_1_0,
-            loop=self._loop,
-            pool=self._server.pool,
-        )
+        pool = self._server.pool
+        if (
+            isinstance(source, ReaderSource)
+            and not self.is_tls
+            and SENDFILE_MIN < (source.length or 0) <= SENDFILE_MAX
+        ):
+            self._stream = FileStream(source, self, loop=self._loop, pool=pool)
+        else:
+            is_chunked = length is None and not request.is_http_1_0
+            self._stream = BodyStream(
+                source, self, is_chunked=is_chunked, loop=self._loop, pool=pool
+            )
         self._stream.proceed()
 
     def stream_started(self, error: BaseException | None) -> bytes | None:
@@ -166,6 +176,34 @@ class OutgoingHalf(asyncio.BufferedProtocol):
             self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(pieces)
+
+    def socket_fd(self) -> int:
+        """The descriptor to send on; -1 when something else is to be sent before, or nothing can be sent."""
+        transport = self._transport
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return -1
+        one = transport.get_extra_info("socket")
+        return -1 if one is None else int(one.fileno())
+
+    def wait_for_room(self) -> None:
+        """Go on with the stream when the kernel takes more of it."""
+        # The event loop has the descriptor itself, and waits on each for one purpose only.
+        self._room_fd = os.dup(self.socket_fd())
+        self._loop.add_writer(self._room_fd, self._has_room)
+        self.can_write = False
+        self._unsent = -1
+
+    def _has_room(self) -> None:
+        self._stop_waiting()
+        self.can_write = True
+        if self._stream is not None:
+            self._stream.proceed()
+
+    def _stop_waiting(self) -> None:
+        fd, self._room_fd = self._room_fd, -1
+        if fd >= 0:
+            self._loop.remove_writer(fd)
+            os.close(fd)
 
     def stream_ended(self, sent: int, *, is_whole: bool) -> None:
         """The body is sent, or cannot be."""
@@ -230,7 +268,10 @@ class OutgoingHalf(asyncio.BufferedProtocol):
 
     def _check_writing(self, now: float) -> None:
         """A client that reads, however slowly, is waited for; one that does not is cut off."""
+        # Less what was sent: a client that reads as much as it is sent reads, too.
         unsent = self._transport.get_write_buffer_size() + unacknowledged(self._transport)
+        if self._stream is not None:
+            unsent -= self._stream.sent
         if unsent != self._unsent:
             self._unsent = unsent
             self.deadline = now + self._server.settings.body_timeout_s

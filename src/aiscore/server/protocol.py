@@ -87,6 +87,7 @@ class Connection(IncomingBody):
         was_waiting = self._phase is _BUSY
         self._phase = _CLOSED
         self._pending = bytearray()
+        self._stop_waiting()
         if self._stream is not None:
             self._stream.cancel()
         if self._sink is not None and not was_waiting:

@@ -19,6 +19,14 @@ class OpenedReader(Protocol):
         """Up to `size` bytes; b"" at the end."""
         ...
 
+    def place(self) -> tuple[int, int] | None:
+        """Descriptor and position of the next byte, when it lies in one file as it is."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """Go on so many bytes later."""
+        ...
+
     def close(self) -> None:
         """Release files; safe to repeat."""
         ...
@@ -30,12 +38,14 @@ class ReaderSource:
     Each block is `bytes` of its own: the last may still wait for the client when the source is closed.
     """
 
-    __slots__ = ("_reader", "length")
+    __slots__ = ("_reader", "length", "place", "skip")
 
     def __init__(self, reader: OpenedReader) -> None:
         """Take over the reader."""
         self._reader = reader
         self.length = reader.size
+        self.place = reader.place
+        self.skip = reader.skip
 
     def next(self) -> bytes | None:
         """The next block; None at the end."""

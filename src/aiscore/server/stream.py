@@ -47,7 +47,11 @@ class StreamOwner(Protocol):
 
 
 class BodyStream:
-    """One body on its way out."""
+    """One body on its way out.
+
+    Attributes:
+        sent: bytes of it that were handed over.
+    """
 
     __slots__ = (
         "_has_head",
@@ -59,8 +63,8 @@ class BodyStream:
         "_loop",
         "_owner",
         "_pool",
-        "_sent",
         "_source",
+        "sent",
     )
 
     def __init__(
@@ -82,7 +86,7 @@ class BodyStream:
         self._has_head = False
         self._is_fetching = False
         self._is_closed = False
-        self._sent = 0
+        self.sent = 0
 
     def proceed(self) -> None:
         """Fetch and send until the transport is full or the pool is asked; called again when there is room."""
@@ -136,9 +140,9 @@ class BodyStream:
         if error is not None and self._has_head:
             # The status has gone out: a cut connection is the only way left to say it.
             if isinstance(error, AisError):  # what the client asked for, not a defect
-                log.warning("response cut: sent=%d reason=%s", self._sent, _one_line(error.message))
+                log.warning("response cut: sent=%d reason=%s", self.sent, _one_line(error.message))
             else:
-                log.error("response cut: sent=%d", self._sent, exc_info=error)
+                log.error("response cut: sent=%d", self.sent, exc_info=error)
             self._end(is_whole=False)
             return
         pieces: list[bytes | memoryview] = []
@@ -150,7 +154,7 @@ class BodyStream:
             self._has_head = True
             pieces.append(head)
         if block is not None and len(block):
-            self._sent += len(block)
+            self.sent += len(block)
             if self._is_chunked:
                 pieces += (b"%x\r\n" % len(block), block, b"\r\n")
             else:
@@ -174,7 +178,7 @@ class BodyStream:
 
     def _end(self, *, is_whole: bool) -> None:
         self.cancel()
-        self._owner.stream_ended(self._sent, is_whole=is_whole)
+        self._owner.stream_ended(self.sent, is_whole=is_whole)
 
 
 def _one_line(message: str) -> str:

@@ -77,10 +77,13 @@ class Server:
 
 
 @contextmanager
-def serving(directory: Path, *, cert: str = "", key: str = "") -> Iterator[Server]:
+def serving(
+    directory: Path, *, cert: str = "", key: str = "", body_timeout_s: float = 60
+) -> Iterator[Server]:
     """A server on a new home with an empty bucket; the home is sound when it is over."""
     home = str(directory / "home")
-    with running(ServerSettings(home=home, port=0, cert=cert, key=key)) as url:
+    settings = ServerSettings(home=home, port=0, cert=cert, key=key, body_timeout_s=body_timeout_s)
+    with running(settings) as url:
         store = Store(home)
         store.create_bucket(BUCKET)
         yield Server(url, store)

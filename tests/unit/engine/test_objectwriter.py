@@ -240,11 +240,11 @@ def test_a_glance_reads_what_is_small_and_tells_of_the_rest(store: Store) -> Non
     small, large = store.glance(BUCKET, "small", 1000), store.glance(BUCKET, "large", 1000)
     assert (small.data, small.size, small.is_cheap) == (b"x" * 100, 100, True)
     assert (large.data, large.size) == (None, 1001)
-    assert store.props_of(large) == store.head(BUCKET, "large")
+    assert store.props_of(large.state) == store.head(BUCKET, "large")
     store.set_custom(BUCKET, "small", {"a": "b"}, replace=True)
     again = store.glance(BUCKET, "small", 1000)
     assert again.state is not small.state
-    assert store.props_of(again).custom == {"a": "b"}
+    assert store.props_of(again.state).custom == {"a": "b"}
 
 
 def test_files_of_a_tar_are_quick_to_open_once_its_members_are_known(store: Store) -> None:

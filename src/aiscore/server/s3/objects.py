@@ -166,7 +166,7 @@ class Objects:
         found = self._heads.get(id(state))
         if found is not None and found[0] is state:
             return found[1]
-        head = encoded(self._headers(request, self._store.props_of(glance)))
+        head = encoded(self._headers(request, self._store.props_of(state)))
         if len(self._heads) >= HEADS_MAX:
             self._heads.clear()
         self._heads[id(state)] = (state, head)
