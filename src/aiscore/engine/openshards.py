@@ -1,10 +1,10 @@
 """Objects that batches read from, and the shards among them that stay open from one batch to the next.
 
 A training loop comes back to the same shards again and again. An open shard is keyed by the object's generation and
-counts its users, because batches of several threads may share it, if it is a single file. Of one in chunks only some
-files are open, which ones depends on who reads: it has one user at a time. A kept descriptor keeps a deleted file's
-space: so the reclaimer of this process drops it at once, and what other processes delete is noticed when they have
-committed.
+counts its users, because batches of several threads may share it. Only shards that are one file are kept, and shared:
+of one in chunks few files are open at a time, which ones depends on who reads, and while it is open it cannot be moved.
+A kept descriptor keeps a deleted file's space, and its disk: so the reclaimer of this process drops it at once, and
+what other processes delete or move is noticed by the next batch after they have committed, in a server within seconds.
 """
 
 import os
@@ -46,9 +46,9 @@ class Target:
         self.is_kept = False
 
     @property
-    def is_shareable(self) -> bool:
-        """True when several threads may read from it at a time."""
-        return isinstance(self.content, FileContent)
+    def is_worth_keeping(self) -> bool:
+        """True for a shard that is one file, and whose members are known."""
+        return self.index is not None and isinstance(self.content, FileContent)
 
     def set_members(self, index: MemberIndex, shard: ContentSource | None) -> None:
         """Note the members, and where they lie plainly."""
@@ -74,21 +74,19 @@ class OpenShards:
         self._version = -1
 
     def take(self, generation: int) -> Target | None:
-        """An open shard, for one more user; each `release`s it. None when there is none that can have one more."""
+        """An open shard, for one more user; each `release`s it."""
         with self._lock:
             found = self._kept.get(generation)
             if found is not None:
-                if found.users and not found.is_shareable:
-                    return None
                 found.users += 1
                 self._kept.move_to_end(generation)
             return found
 
     def release(self, target: Target) -> None:
-        """End one use; a shard with members is kept for the next batch."""
+        """End one use; a shard is kept for the next batch, if that may be."""
         with self._lock:
             target.users -= 1
-            if target.index is not None and not target.is_kept:
+            if target.is_worth_keeping and not target.is_kept:
                 if target.row.generation not in self._kept:
                     self._kept[target.row.generation] = target
                     target.is_kept = True
@@ -104,15 +102,20 @@ class OpenShards:
                 if generation in self._kept:
                     self._forget(generation)
 
-    def drop_removed(self, version: int) -> None:
-        """After commits of others (`version` is SQLite's data version): drop shards whose file has no name any more."""
-        if version == self._version:
+    def drop_removed(self, version: int = -1) -> None:
+        """Drop shards whose file has no name any more; nothing is done while `version`, if given, stays the same.
+
+        Args:
+            version: SQLite's data version of the caller's connection, which changes when others commit.
+        """
+        if 0 <= version == self._version:
             return
         self._version = version
         with self._lock:
             for generation, target in list(self._kept.items()):
                 content = target.content
-                if not isinstance(content, FileContent) or not os.fstat(content.fd).st_nlink:
+                assert isinstance(content, FileContent)
+                if not os.fstat(content.fd).st_nlink:
                     self._forget(generation)
 
     def close(self) -> None:

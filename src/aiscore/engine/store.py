@@ -493,6 +493,10 @@ class Store:
         """How loaded the machine is."""
         return self.core.load.vector()
 
+    def let_go(self) -> None:
+        """Close what is kept open and was deleted or moved since: a process that does nothing else may hold a disk."""
+        self.core.open_shards.drop_removed()
+
     def note_lag(self, lag_s: float) -> None:
         """Tell how late an event loop in this process is; called regularly."""
         self.core.load.note_lag(lag_s)

@@ -33,7 +33,8 @@ __all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
-CERTIFICATE_CHECK_S = 5.0
+CHECK_S = 5.0
+"""Between looks at the certificate's files, and at what is kept open."""
 TLS_CLOSE_MAX_S = 3_600.0
 """It begins while an answer is still on its way, and what is not sent at its end is lost. So it is for the connection,
 which sees whether the client reads, to say that it has lasted long enough (`Connection.check`)."""
@@ -149,7 +150,7 @@ class Worker:
         if orphan_fd is not None:
             loop.add_reader(orphan_fd, self._stop_orphan, orphan_fd)
         server = await self._listen(loop, listener)
-        watch = asyncio.ensure_future(self._watch(listener, context.node.store.note_lag))
+        watch = asyncio.ensure_future(self._watch(listener, context))
         context.state.started_ns = time.time_ns()
         on_ready()
         try:
@@ -178,12 +179,14 @@ class Worker:
             ssl_shutdown_timeout=TLS_CLOSE_MAX_S,
         )
 
-    async def _watch(self, listener: Listener, note_lag: Callable[[float], None]) -> None:
+    async def _watch(self, listener: Listener, context: ServerContext) -> None:
+        store = context.node.store
         sweep = asyncio.ensure_future(listener.watch())
-        lag = asyncio.ensure_future(measure_lag(note_lag))
+        lag = asyncio.ensure_future(measure_lag(store.note_lag))
         try:
             while True:
-                await asyncio.sleep(CERTIFICATE_CHECK_S)
+                await asyncio.sleep(CHECK_S)
+                context.pool.submit(store.let_go)
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()
         finally:

@@ -3,12 +3,14 @@
 import base64
 import io
 import json
+import os
 import socket
 import tarfile
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.integration.server.data import BUCKET, MIB, Answer, Server, serving
 from aiscore.model.bucket import BucketRef
 from aiscore.model.objects import ArchivePutMode, PutOptions
 from aiscore.model.xaction import XactionFilter, XactionKind
+from aiscore.server import worker
 from aiscore.testing.content import pattern
 from aiscore.transport.base import MemberInput
 from aiscore.wire.batch import boundary_of, split_multipart
@@ -237,3 +240,28 @@ def test_the_job_of_batches_can_be_found_and_stopped(tmp_path: Path) -> None:
         snaps = {snap.id: snap for snap in server.store.list_xactions(wanted)}
         assert len(snaps) == 2
         assert snaps[first].is_finished
+
+
+def test_a_shard_that_another_process_deletes_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What batches keep open would hold its space, and its disk, as long as no other batch comes."""
+
+    def deleted() -> list[str]:
+        links = []
+        for fd in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                links.append(os.readlink(f"/proc/self/fd/{fd}"))
+        return [link for link in links if str(tmp_path) in link and link.endswith("(deleted)")]
+
+    monkeypatch.setattr(worker, "CHECK_S", 0.1)
+    with serving(tmp_path) as server:
+        members = [MemberInput("m", 5, b"inner")]
+        server.store.put_members(BUCKET, "s.tar", members, ArchivePutMode.CREATE, None)
+        got = ask(server, {"in": [{"objname": "s.tar", "archpath": "m"}], "strm": True})
+        assert unpack(got.body, ".tar") == [("b/s.tar/m", b"inner")]
+        server.store.delete(BUCKET, "s.tar", None)
+        deadline = time.monotonic() + 20
+        while deleted():
+            assert time.monotonic() < deadline, deleted()
+            time.sleep(0.02)
