@@ -20,7 +20,7 @@ from aiscore.engine.fileio import close_quietly, storage_error, write_all
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.objects import PieceRef, select_for_write
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_GARBAGE
-from aiscore.engine.layout import piece_path
+from aiscore.engine.layout import piece_directory, piece_path
 from aiscore.engine.read import open_content, props_of
 from aiscore.engine.write import ContentWriter
 from aiscore.errors import (
@@ -30,6 +30,7 @@ from aiscore.errors import (
     CapacityExceededError,
     NotFoundError,
     ObjectNotFoundError,
+    UnavailableError,
 )
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
@@ -43,6 +44,8 @@ __all__ = ["APPEND_IDLE_MAX_S", "append_object", "expire_appends", "flush_append
 log = logging.getLogger(__name__)
 
 _SIZE_UNLIMITED = 1 << 62
+_ATTEMPTS = 20
+"""Look-ups of a piece that is moved as fast as it is found."""
 APPEND_IDLE_MAX_S = 24 * 3600
 """How long an unused handle lives; what was appended through it goes with it."""
 
@@ -73,18 +76,9 @@ def append_object(core: Core, bucket: BucketRef, name: str, body: Body, handle: 
 
 
 def _append(core: Core, row: BucketRow, name: str, body: Body, handle: str) -> None:
-    state = _find(core, row, name, handle)
     cname = f"{row.cname}/{name}"
-    path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+    state, fd = _open(core, row, name, handle)
     try:
-        fd = core.files.open_write(path)
-    except OSError as exc:
-        raise storage_error(exc, cname) from exc
-    try:
-        _lock(fd, cname)
-        state = _find(
-            core, row, name, handle
-        )  # another process may have appended until the lock was free
         size = _write_at_end(core, fd, state, body, row, name)
         with core.database.write() as connection:
             updated = connection.execute(
@@ -108,25 +102,20 @@ def flush_append(
     """Make what was appended the object's content. See `Transport.flush_append`."""
     check_object_name(name)
     row = core.bucket(bucket, Access.APPEND)
-    state = _find(core, row, name, handle)
     cname = bucket.object_cname(name)
     kind = row.props.checksum.type
     kinds = {kind} if checksum is None else {kind, checksum.type}
     sync = core.is_durable(row)
-    path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+    state, fd = _open(core, row, name, handle)
     try:
-        fd = core.files.open_write(path)
-    except OSError as exc:
-        raise storage_error(exc, cname) from exc
-    try:
-        _lock(fd, cname)
-        state = _find_again(core, row, name, state)
         core.files.truncate(fd, state.size)
         hasher = _hash(core, fd, state.size, kinds, cname)
         verify(checksum, hasher, cname)
         if sync:
             core.files.fsync(fd)
-            core.files.fsync_dir(path.rpartition("/")[0])
+            core.files.fsync_dir(
+                piece_directory(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+            )
         committed = commit_content(
             core,
             row,
@@ -251,12 +240,42 @@ def _find(core: Core, bucket: BucketRow, name: str, handle: str) -> _Handle:
     return _Handle(*found)
 
 
-def _find_again(core: Core, bucket: BucketRow, name: str, state: _Handle) -> _Handle:
-    """The handle under its lock: until it was free, another process may have appended, or moved the piece."""
-    found = _find(core, bucket, name, state.handle)
-    if found.piece_id != state.piece_id:
-        raise BusyError(f"{bucket.cname}/{name} is being moved", hint="try again")
-    return found
+def _open(core: Core, bucket: BucketRow, name: str, handle: str) -> tuple[_Handle, int]:
+    """The handle, and its piece open and locked: nobody else appends to it, and nobody moves it.
+
+    Raises:
+        NotFoundError: there is no such handle.
+        BusyError: another process appends, or moves the piece.
+        UnavailableError: the disk of the piece is away.
+    """
+    cname = f"{bucket.cname}/{name}"
+    state = _find(core, bucket, name, handle)
+    for attempt in range(_ATTEMPTS):
+        try:
+            path = piece_path(core.mountpaths.readable(state.mountpath_id), state.piece_id)
+            fd = core.files.open_write(path)
+        except (FileNotFoundError, UnavailableError) as exc:
+            # It may have been moved since, to a disk that is new.
+            core.connection().cache.clear()
+            found = _find(core, bucket, name, handle)
+            if attempt and found.piece_id == state.piece_id:
+                raise storage_error(exc, cname) if isinstance(exc, OSError) else exc from exc
+            state = found
+            continue
+        except OSError as exc:
+            raise storage_error(exc, cname) from exc
+        try:
+            _lock(fd, cname)
+            found = _find(core, bucket, name, handle)
+        except BaseException:
+            close_quietly(core.files, fd)
+            raise
+        if found.piece_id == state.piece_id:
+            return found, fd
+        # Moved until the lock was free: what would be written now is not the piece any more.
+        close_quietly(core.files, fd)
+        state = found
+    raise BusyError(f"{cname} is being moved", hint="try again")
 
 
 def _no_handle(bucket: BucketRow, name: str, handle: str) -> NotFoundError:
