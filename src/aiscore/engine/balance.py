@@ -12,9 +12,16 @@ from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.copies import copies_of
 from aiscore.engine.index.objects import ObjectRow, PieceRef
-from aiscore.engine.mirror import Arranged, Copies, hasher_for, is_good, switch_places
+from aiscore.engine.mirror import (
+    Arranged,
+    Copies,
+    hasher_for,
+    is_as_before,
+    is_good,
+    switch_places,
+)
 from aiscore.engine.mountpath import Mountpath
-from aiscore.errors import CorruptionError, UnavailableError
+from aiscore.errors import AisError, CorruptionError, UnavailableError
 from aiscore.model.storage import FaultKind
 
 __all__ = ["balance"]
@@ -52,6 +59,10 @@ def balance(core: Core, bucket: BucketRow, row: ObjectRow) -> Arranged:
             ]
             after.append(moved or list(places))
         return switch_places(core, bucket, row, before, after)
+    except AisError:
+        if is_as_before(core.connection(), row, before):
+            raise
+        return Arranged.BUSY  # what is not there any more was looked for in vain
     finally:
         copies.abort()
 

@@ -7,7 +7,7 @@ of pieces that other processes are writing at this moment are told from orphans 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aiscore.engine.content import ManifestContent
 from aiscore.engine.core import Core
@@ -80,10 +80,13 @@ def _check_object(core: Core, bucket: BucketRow, row: ObjectRow) -> Iterator[Fau
 def _check_copies(core: Core, row: ObjectRow, cname: str) -> Iterator[Fault]:
     """Each copy for itself: a read would take the next one."""
     places = copies_of(core.connection(), row)
-    if not places or any(len(of_piece) < row.copies for of_piece in places):
-        current = select_object(core.connection(), row.bucket_id, row.name)
-        if current is not None and (current.piece_id, current.copies) == (row.piece_id, row.copies):
-            yield Fault(FaultKind.MISSING, cname, f"{cname} is to have {row.copies} copies")
+    if _lacks(places, row):
+        # Written or arranged since it was listed; otherwise what the index says of it is at odds with itself.
+        again = select_object(core.connection(), row.bucket_id, row.name)
+        if again is not None and _lacks(copies_of(core.connection(), again), again):
+            last = select_object(core.connection(), row.bucket_id, row.name)
+            if last == again:
+                yield Fault(FaultKind.MISSING, cname, f"{cname} is to have {row.copies} copies")
         return
     for number in range(row.copies):
         what = cname if number == 0 else f"copy {number + 1} of {cname}"
@@ -95,6 +98,10 @@ def _check_copies(core: Core, row: ObjectRow, cname: str) -> Iterator[Fault]:
                 return  # written or moved since it was listed
             kind = exc.kind if isinstance(exc, CorruptionError) else None
             yield Fault(FaultKind(kind) if kind else FaultKind.UNREADABLE, cname, exc.message)
+
+
+def _lacks(places: Sequence[Sequence[PieceRef]], row: ObjectRow) -> bool:
+    return not places or any(len(of_piece) < row.copies for of_piece in places)
 
 
 def _read_copy(core: Core, row: ObjectRow, pieces: list[PieceRef], what: str) -> None:

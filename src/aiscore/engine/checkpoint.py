@@ -15,7 +15,7 @@ from aiscore.engine.commit import FromUpload
 from aiscore.engine.core import Core
 from aiscore.engine.fileio import storage_error
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.objects import PieceRef
+from aiscore.engine.index.objects import PieceRef, have_mountpaths
 from aiscore.engine.index.uploads import (
     PartRow,
     UploadRow,
@@ -24,7 +24,7 @@ from aiscore.engine.index.uploads import (
     write_parts,
 )
 from aiscore.engine.layout import piece_directory
-from aiscore.errors import AisError, BucketNotFoundError
+from aiscore.errors import AisError, BucketNotFoundError, BusyError
 from aiscore.model.checksum import ChecksumType
 
 __all__ = ["Checkpoints", "new_upload_id"]
@@ -104,6 +104,11 @@ class Checkpoints:
             query = "SELECT 1 FROM buckets WHERE id = ?"
             if connection.execute(query, (self._bucket.id,)).fetchone() is None:
                 raise BucketNotFoundError(f'bucket "{self._bucket.bucket}" does not exist')
+            if not have_mountpaths(connection, {piece.mountpath_id for piece in fresh}):
+                raise BusyError(
+                    f"a mountpath of {self._bucket.cname}/{self._name} was removed meanwhile",
+                    hint="try again",
+                )
             if not self._upload_id:
                 custom = json.dumps(dict(self._custom), separators=(",", ":"))
                 row = UploadRow(

@@ -16,14 +16,14 @@ from aiscore.engine.core import Core
 from aiscore.engine.fileio import close_quietly, storage_error
 from aiscore.engine.index.buckets import bucket_by_id
 from aiscore.engine.index.database import Connection
-from aiscore.engine.index.objects import PieceRef, select_object
+from aiscore.engine.index.objects import PieceRef, have_mountpaths, select_object
 from aiscore.engine.index.schema import PIECE_APPENDING, PIECE_COPY, PIECE_GARBAGE, PIECE_PART
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mirror import Arranged, arrange
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.write import ContentWriter
 from aiscore.engine.xaction.job import Job
-from aiscore.errors import BusyError, CorruptionError, InvalidArgumentError
+from aiscore.errors import BusyError, CorruptionError, InvalidArgumentError, StorageError
 from aiscore.model.storage import FaultKind, MountpathState
 from aiscore.model.xaction import XactionKind
 
@@ -200,6 +200,9 @@ def _copy_and_switch(core: Core, mountpath: Mountpath, unit: Sequence[_Piece]) -
         for piece in unit:
             writers.append(_copy(core, mountpath, piece))  # noqa: PERF401 - aborted one by one
         with core.database.write(sync=True) as connection:
+            # The disks that were chosen may have been taken out while the pieces were copied to them.
+            if not have_mountpaths(connection, [w.pieces[0].mountpath_id for w in writers]):
+                raise _ChangedError
             # The first piece of a manifest last: moving it renames the manifest.
             for piece, writer in reversed(list(zip(unit, writers, strict=True))):
                 _switch(connection, piece, writer.pieces[0])
@@ -218,6 +221,7 @@ def _copy_and_switch(core: Core, mountpath: Mountpath, unit: Sequence[_Piece]) -
 def _copy(core: Core, mountpath: Mountpath, piece: _Piece) -> ContentWriter:
     """The piece on another mountpath."""
     source = piece_path(mountpath.path, piece.piece_id)
+    known = set(core.mountpaths.all())
     try:
         fd = core.files.open(source)
     except FileNotFoundError as exc:
@@ -240,6 +244,8 @@ def _copy(core: Core, mountpath: Mountpath, piece: _Piece) -> ContentWriter:
         writer.finish()
     except BaseException as exc:
         writer.abort()
+        if isinstance(exc, StorageError) and not known <= core.mountpaths.all().keys():
+            raise _ChangedError from exc  # a disk was taken out, and its directories with it
         if isinstance(exc, OSError):
             raise storage_error(exc, source) from exc
         raise

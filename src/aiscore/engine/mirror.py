@@ -24,7 +24,7 @@ from aiscore.engine.fileio import close_quietly, copy_all, storage_error
 from aiscore.engine.index.buckets import BucketRow
 from aiscore.engine.index.copies import copies_of, replace_places
 from aiscore.engine.index.database import Connection
-from aiscore.engine.index.objects import ObjectRow, PieceRef, select_object
+from aiscore.engine.index.objects import ObjectRow, PieceRef, have_mountpaths, select_object
 from aiscore.engine.layout import piece_path
 from aiscore.engine.mountpath import Mountpath
 from aiscore.engine.piecefiles import discard_pieces, make_directory
@@ -44,6 +44,7 @@ __all__ = [
     "Copies",
     "arrange",
     "hasher_for",
+    "is_as_before",
     "is_good",
     "make_copies",
     "mend",
@@ -188,24 +189,45 @@ def arrange(
 
     Raises:
         CorruptionError: no copy of some piece is good; nothing was changed.
+        UnavailableError: there is no disk for any.
     """
     what = f"{bucket.cname}/{row.name}"
     before = copies_of(core.connection(), row)
     if not before:
         return Arranged.BUSY  # replaced since it was looked up
     hasher = hasher_for(row) if is_deep and row.checksum else None
-    plans = [
-        _Plan(core, places, hasher, leaving, f"{what}: chunk {number}" if len(before) > 1 else what)
-        for number, places in enumerate(before, start=1)
-    ]
     copies = Copies(core, what, sync=core.is_durable(bucket))
     try:
+        plans = [
+            _Plan(
+                core,
+                places,
+                hasher,
+                leaving,
+                f"{what}: chunk {number}" if len(before) > 1 else what,
+            )
+            for number, places in enumerate(before, start=1)
+        ]
         after = _after(core, plans, wanted, copies)
         if after == before:
             return Arranged.UNCHANGED
         return switch_places(core, bucket, row, before, after)
+    except AisError:
+        if is_as_before(core.connection(), row, before):
+            raise
+        return Arranged.BUSY  # what is not there any more was looked for in vain
     finally:
         copies.abort()
+
+
+def is_as_before(connection: Connection, row: ObjectRow, before: list[list[PieceRef]]) -> bool:
+    """True while nobody has written the object, and its pieces lie where they were."""
+    current = select_object(connection, row.bucket_id, row.name)
+    return (
+        current is not None
+        and current.generation == row.generation
+        and copies_of(connection, current) == before
+    )
 
 
 def mend(core: Core, bucket: BucketRow, row: ObjectRow, *, is_deep: bool = False) -> bool:
@@ -343,17 +365,14 @@ def switch_places(
         )
         if is_free:
             with core.database.write(sync=core.is_durable(bucket)) as connection:
-                current = select_object(connection, row.bucket_id, row.name)
-                is_free = (
-                    current is not None
-                    and current.generation == row.generation
-                    and copies_of(connection, current) == before
-                    and _have_mountpaths(connection, after)
+                used = {place.mountpath_id for of_piece in after for place in of_piece}
+                is_free = is_as_before(connection, row, before) and have_mountpaths(
+                    connection, used
                 )
-                if current is not None and is_free:
+                if is_free:
                     for number, (old, new) in enumerate(zip(before, after, strict=True), start=1):
                         if old != new:
-                            replace_places(connection, current, number, old, new)
+                            replace_places(connection, row, number, old, new)
                     first = after[0][0]
                     if row.piece_count > 1 and first.piece_id != row.piece_id:
                         connection.execute(
@@ -376,9 +395,3 @@ def switch_places(
         return Arranged.BUSY
     core.garbage.reclaim_pieces(left)
     return Arranged.CHANGED
-
-
-def _have_mountpaths(connection: Connection, places: Sequence[Sequence[PieceRef]]) -> bool:
-    """Every mountpath is still part of the home."""
-    known = {found[0] for found in connection.rows("SELECT id FROM mountpaths")}
-    return all(place.mountpath_id in known for of_piece in places for place in of_piece)

@@ -106,6 +106,10 @@ class Mountpaths:
         """
         found = self._known().get(mountpath_id)
         if found is None:
+            # Who names it may have read of it after the table was read.
+            self.look_again()
+            found = self._known().get(mountpath_id)
+        if found is None:
             raise UnavailableError(f"mountpath {mountpath_id} is not part of this home")
         if found.state not in _READABLE:
             raise UnavailableError(

@@ -25,7 +25,13 @@ from aiscore.engine.index.uploads import PartRow, UploadRow
 from aiscore.engine.layout import piece_path
 from aiscore.engine.partwriter import find_upload, info_of, no_upload, upload_name
 from aiscore.engine.read import props_of
-from aiscore.errors import AisError, BucketNotFoundError, CorruptionError, InvalidArgumentError
+from aiscore.errors import (
+    AisError,
+    BucketNotFoundError,
+    CorruptionError,
+    InvalidArgumentError,
+    UnavailableError,
+)
 from aiscore.model.access import Access
 from aiscore.model.bucket import BucketRef
 from aiscore.model.checksum import ChecksumType
@@ -301,11 +307,15 @@ def _check_parts(
     directories = set()
     try:
         for row in rows:
-            path = piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id)
-            directories.add(path.rpartition("/")[0])
             part = f"part {row.number} of {what}"
             try:
+                path = piece_path(core.mountpaths.readable(row.mountpath_id), row.piece_id)
                 fd = core.files.open(path)
+                directories.add(path.rpartition("/")[0])
+            except UnavailableError:
+                core.connection().cache.clear()
+                _raise_if_changed(core, upload, row, part)
+                raise
             except FileNotFoundError as exc:
                 _raise_if_changed(core, upload, row, part)
                 raise CorruptionError(

@@ -9,7 +9,7 @@ import time
 from aiscore.engine.bodies import blocks_of, verify
 from aiscore.engine.core import Core
 from aiscore.engine.index.buckets import BucketRow
-from aiscore.engine.index.database import Connection
+from aiscore.engine.index.objects import have_mountpaths
 from aiscore.engine.index.uploads import PartRow, UploadRow, select_upload, write_parts
 from aiscore.engine.pushed import PushedBody
 from aiscore.engine.write import ContentWriter
@@ -172,7 +172,10 @@ class PartWriter(PushedBody[PartRow]):
             self._note,
         )
         with self._core.database.write(sync=self._sync) as connection:
-            self._check_mountpath(connection, row.mountpath_id)
+            if not have_mountpaths(connection, [row.mountpath_id]):
+                raise BusyError(
+                    f"the mountpath of {self.what} was removed meanwhile", hint="try again"
+                )
             replaced = write_parts(connection, self._upload.id, [row])
             if replaced is None:
                 raise no_upload(self._bucket, self._upload.name, self._upload.id)
@@ -189,8 +192,3 @@ class PartWriter(PushedBody[PartRow]):
                 f"{self.what} is longer than {self._size_max} bytes, the limit of one chunk",
                 hint="send smaller parts, or raise the bucket's chunks.max_monolithic_size",
             )
-
-    def _check_mountpath(self, connection: Connection, mountpath_id: int) -> None:
-        query = "SELECT 1 FROM mountpaths WHERE id = ?"
-        if connection.execute(query, (mountpath_id,)).fetchone() is None:
-            raise BusyError(f"the mountpath of {self.what} was removed meanwhile", hint="try again")

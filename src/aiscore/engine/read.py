@@ -83,7 +83,7 @@ def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, C
     """
     what = f"{bucket.cname}/{name}"
     row = find_or_raise(core, bucket, name)
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             content = _try_open(core, row, what)
         except _DegradedError:
@@ -91,6 +91,15 @@ def open_content(core: Core, bucket: BucketRow, name: str) -> tuple[ObjectRow, C
             if mend(core, bucket, row):
                 row = _current(core, bucket, row)
             content = _try_open(core, row, what, is_picky=False)
+        except UnavailableError:
+            # It may have been moved since, from a disk that was taken out then, or to one that is new.
+            core.connection().cache.clear()
+            current = _current(core, bucket, row)
+            place = current.piece_id, current.mountpath_id
+            if attempt and place == (row.piece_id, row.mountpath_id):
+                raise
+            row = current
+            continue
         if content is not None:
             return row, content
         row = _look_again(core, bucket, row, what)
@@ -129,12 +138,10 @@ def read_whole(core: Core, bucket: BucketRow, row: ObjectRow) -> tuple[ObjectRow
             data = read_piece(core, row)
             if data is not None:
                 return row, data
-        except FileNotFoundError:
+        except (FileNotFoundError, UnavailableError):
             pass
-        except (OSError, UnavailableError) as exc:
+        except OSError as exc:
             if row.copies == 1:
-                if isinstance(exc, UnavailableError):
-                    raise
                 raise storage_error(exc, bucket.bucket.object_cname(name)) from exc
     row, content = open_content(core, bucket, name)
     with ContentReader(content, 0, row.size, bucket.bucket.object_cname(name)) as reader:
@@ -291,6 +298,8 @@ def _open_manifest(
         return None
     let_go = partial(core.garbage.let_go, row.piece_id, row.mountpath_id)
     manifest = copies_of(connection, current)
+    if not manifest:
+        return None  # replaced, and reclaimed, in this moment
     ids = [place.piece_id for place in manifest[0]]
     if opened.piece_id not in ids:
         return None

@@ -1,6 +1,6 @@
 """Rows of objects and of their manifests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from aiscore.engine.index.database import Connection
@@ -13,6 +13,7 @@ __all__ = [
     "after_prefix",
     "delete_object",
     "find_object",
+    "have_mountpaths",
     "insert_manifest",
     "insert_pieces",
     "manifest_of",
@@ -117,6 +118,12 @@ def select_for_write(
     return BeforeWrite(
         True, has_mountpaths, None if found[1] is None else ObjectRow._make(found[1:])
     )
+
+
+def have_mountpaths(connection: Connection, ids: Iterable[int]) -> bool:
+    """Every one of these mountpaths is still part of the home; to be asked in the transaction that enters pieces."""
+    known = {found[0] for found in connection.rows("SELECT id FROM mountpaths")}
+    return known.issuperset(ids)
 
 
 def write_object(connection: Connection, row: ObjectRow, old: ObjectRow | None) -> None:
