@@ -42,6 +42,7 @@ NAMES = [f"o{number}" for number in range(10)]
 SHARDS = [f"s{number}{kind}" for number in range(2) for kind in ArchiveFormat]
 MEMBERS = [f"m{number}" for number in range(16)]
 UNIT = 16
+THREADS = 8
 EXPECTED = (
     NotFoundError,
     BusyError,
@@ -256,6 +257,7 @@ class Actor:
 
 
 def prepare(transport: Transport, second: Path) -> None:
+    """Three buckets over two disks, with all objects."""
     second.mkdir()
     transport.add_mountpath(str(second))
     transport.create_bucket(PLAIN)
@@ -270,10 +272,10 @@ def prepare(transport: Transport, second: Path) -> None:
             transport.put(bucket, shard, first.shard_content(shard))
 
 
-def act_together(transport: Transport, threads: int, count: int) -> None:
-    actors = [Actor(transport, seed) for seed in range(1, threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        assert list(pool.map(lambda actor: actor.act(count), actors)) == [None] * threads
+def act_together(transport: Transport, count: int) -> None:
+    actors = [Actor(transport, seed) for seed in range(1, THREADS + 1)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert list(pool.map(lambda actor: actor.act(count), actors)) == [None] * THREADS
     done = sum((actor.done for actor in actors), Counter())
     assert done["read"], "reads find something"
     # What is there in the end is whole, and every copy of it.
@@ -319,9 +321,9 @@ def served(tmp_path: Path) -> Iterator[Transport]:
 @pytest.mark.parametrize("count", [150, pytest.param(5_000, marks=pytest.mark.soak)])
 def test_threads_of_an_embedded_store(embedded: Transport, count: int) -> None:
     with eager_threads():
-        act_together(embedded, 8, count)
+        act_together(embedded, count)
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(5_000, marks=pytest.mark.soak)])
 def test_clients_of_a_server_of_two_processes(served: Transport, count: int) -> None:
-    act_together(served, 8, count)
+    act_together(served, count)

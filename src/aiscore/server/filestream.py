@@ -14,7 +14,14 @@ from typing import Protocol
 from aiscore.server.http import BlockSource
 from aiscore.server.stream import BodyStream, StreamOwner
 
-__all__ = ["SENDFILE_MAX", "SENDFILE_MIN", "FileOwner", "FileSource", "FileStream"]
+__all__ = [
+    "SENDFILE_MAX",
+    "SENDFILE_MIN",
+    "FileOwner",
+    "FileSource",
+    "FileStream",
+    "is_cached",
+]
 
 SENDFILE_MIN = 256 << 10
 """Bytes up to which a body is one write together with its head, which costs no more."""

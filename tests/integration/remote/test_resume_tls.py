@@ -21,6 +21,7 @@ from aiscore.serve import ServerSettings, running
 from aiscore.testing.archives import build
 from aiscore.testing.content import pattern
 from aiscore.testing.proxy import FAULTS, Fault, FaultKind, FaultProxy
+from aiscore.transport.options import ConnectionOptions
 from aiscore.transport.remote import RemoteTransport
 
 pytestmark = needs_openssl
@@ -37,8 +38,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     directory = tmp_path_factory.mktemp("resume-tls")
     cert, key = make_certificate(directory)
     settings = ServerSettings(home=str(directory / "home"), port=0, cert=cert, key=key)
-    options = replace(QUICK, ca_file=cert)
-    with running(settings) as url, RemoteTransport(url, options) as transport:
+    with (
+        running(settings) as url,
+        RemoteTransport(url, ConnectionOptions(ca_file=cert)) as transport,
+    ):
         transport.create_bucket(BUCKET)
         transport.put(BUCKET, "big", DATA)
         transport.put(BUCKET, "s0", b"")

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import xxhash
 
 from aiscore.engine import multipart
 from aiscore.engine.fileio import OsFiles
+from aiscore.engine.index.objects import select_object
 from aiscore.engine.layout import piece_path
 from aiscore.engine.rechunk import _Throttle
 from aiscore.engine.store import Store
@@ -153,6 +154,102 @@ class TestPlacement:
         complete(store, "p", upload, 4)
         expected = b"".join(pattern(500, number) for number in (1, 2, 3, 4))
         assert store.read(BUCKET, "p", VERIFIED) == expected
+
+    @pytest.mark.parametrize("size", [100, len(DATA)])
+    def test_a_disk_goes_between_finding_an_object_and_opening_it(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        def take(path: str) -> None:
+            known = store.core.mountpaths
+            readable = known.readable
+
+            def late(mountpath_id: int) -> str:
+                monkeypatch.setattr(known, "readable", readable)
+                store.remove_mountpath(path)
+                return readable(mountpath_id)
+
+            monkeypatch.setattr(known, "readable", late)
+
+        reads: list[Callable[[str], object]] = [
+            lambda name: store.read(BUCKET, name, GET),
+            lambda name: store.read(BUCKET, name, VERIFIED),
+            lambda name: b"".join(store.open(BUCKET, name, GET)),
+            lambda name: store.glance(BUCKET, name, len(DATA)).data,
+        ]
+        for number, read in enumerate(reads):
+            disk = tmp_path / f"disk{number}"
+            disk.mkdir()
+            store.add_mountpath(str(disk))
+            there = {found.id for found in store.core.mountpaths.all().values()}
+            for name in (f"o{n}" for n in range(100)):
+                store.put(BUCKET, name, DATA[:size], PUT)
+                row = select_object(store.core.connection(), store.core.bucket(BUCKET, 0).id, name)
+                assert row is not None
+                if row.mountpath_id == max(there):
+                    break
+            take(str(disk))
+            assert read(name) == DATA[:size]
+            assert max(there) not in store.core.mountpaths.all()
+
+    def test_a_disk_goes_while_pieces_are_moved_to_it(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_disks(store, tmp_path, 2)
+        for number in range(20):
+            store.put(BUCKET, f"o{number}", DATA[:100], PUT)
+        files = store.core.files
+        create = files.create
+
+        def late(path: str) -> int:
+            fd = create(path)
+            if path.startswith(f"{tmp_path}/disk1/"):
+                monkeypatch.setattr(files, "create", create)
+                store.remove_mountpath(str(tmp_path / "disk1"))
+            return fd
+
+        monkeypatch.setattr(files, "create", late)
+        store.remove_mountpath(str(tmp_path / "disk0"))
+        assert files.create == create, "it was moved to"
+        assert len(store.mountpaths()) == 1
+        for number in range(20):
+            assert store.read(BUCKET, f"o{number}", VERIFIED) == DATA[:100]
+
+    @pytest.mark.parametrize("when", ["before it is opened", "before it is locked"])
+    @pytest.mark.parametrize("is_flush", [False, True])
+    def test_a_disk_goes_under_an_append(
+        self,
+        store: Store,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        when: str,
+        is_flush: bool,
+    ) -> None:
+        add_disks(store, tmp_path, 1)
+        disk = str(tmp_path / "disk0")
+        for number in range(100):
+            name = f"o{number}"
+            handle = store.append(BUCKET, name, b"first ", "")
+            query = "SELECT mountpath_id FROM appends WHERE handle = ?"
+            (there,) = store.core.connection().execute(query, (handle,)).fetchone()
+            if store.core.mountpaths.all()[there].path.startswith(disk):
+                break
+        files = store.core.files
+        open_write = files.open_write
+
+        def late(path: str) -> int:
+            monkeypatch.setattr(files, "open_write", open_write)
+            if when == "before it is opened":
+                store.remove_mountpath(disk)
+                return open_write(path)
+            fd = open_write(path)
+            store.remove_mountpath(disk)
+            return fd
+
+        monkeypatch.setattr(files, "open_write", late)
+        if not is_flush:
+            assert store.append(BUCKET, name, b"second", handle) == handle
+        store.flush_append(BUCKET, name, handle, None)
+        assert store.read(BUCKET, name, VERIFIED) == (b"first " if is_flush else b"first second")
 
     def test_copies_share_their_chunks(self, store: Store) -> None:
         store.put(BUCKET, "o", DATA, PUT)
@@ -531,7 +628,19 @@ class TestRechunkJobs:
 
 
 class TestBatches:
-    """Files of a shard in chunks, by several threads at a time: each chunk is another file, and few are open."""
+    """Files of a shard in chunks: each chunk is another file, few are open at a time, and who reads holds them all."""
+
+    def test_a_batch_that_is_over_holds_nothing(self, store: Store, tmp_path: Path) -> None:
+        add_disks(store, tmp_path, 1)
+        shard = build(ArchiveFormat.TAR, [("f", DATA)])
+        store.put(BUCKET, "s.tar", shard, PUT)
+        with closing(Store(store.core.home)) as other:
+            entries = [BatchEntry("s.tar", archpath="f")]
+            ((_, data),) = other.get_batch(BatchRequest(entries=entries, bucket=BUCKET))
+            assert bytes(data) == DATA
+            assert store.rechunk_bucket(BUCKET, IN_CHUNKS).chunked == 1
+            store.remove_mountpath(str(tmp_path / "disk0"))
+        assert store.read(BUCKET, "s.tar", VERIFIED) == shard
 
     def test_threads_do_not_read_from_each_others_chunks(self, store: Store) -> None:
         files = {f"f{number}": pattern(300 + number) for number in range(48)}
