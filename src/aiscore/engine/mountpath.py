@@ -240,7 +240,8 @@ class Mountpaths:
     def forget(self, mountpath: Mountpath) -> bool:
         """Remove a mountpath from the index if it is empty, then its label and directories from the disk.
 
-        A write that is still in flight there finds at its commit that the mountpath is gone, and fails.
+        True when it is not part of the home any more, whoever has removed it. A write that is still in flight there
+        finds at its commit that the mountpath is gone, and fails.
         """
         with self._database.write(sync=True) as connection:
             deleted = connection.execute(
@@ -250,11 +251,15 @@ class Mountpaths:
             ).rowcount
             connection.cache.clear()
         if not deleted:
-            return False
+            return mountpath.id not in self.all()
         # What is left behind by a crash here is a labelled directory that nothing refers to.
-        shutil.rmtree(pieces_root(mountpath.path), ignore_errors=True)
-        if os.path.exists(label_path(mountpath.path)):
-            os.unlink(label_path(mountpath.path))
+        with self._database.write() as connection:
+            # Nobody adds it at the same time; who has added it again has its label and directories now.
+            query = "SELECT 1 FROM mountpaths WHERE path = ?"
+            if connection.execute(query, (mountpath.path,)).fetchone() is None:
+                shutil.rmtree(pieces_root(mountpath.path), ignore_errors=True)
+                if os.path.exists(label_path(mountpath.path)):
+                    os.unlink(label_path(mountpath.path))
         return True
 
     def infos(self) -> list[MountpathInfo]:

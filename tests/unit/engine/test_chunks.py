@@ -38,7 +38,7 @@ from aiscore.model.checksum import ChecksumType
 from aiscore.model.chunks import RechunkOptions, RechunkResult
 from aiscore.model.multipart import CompleteOptions, PartOptions, PartRef, UploadOptions
 from aiscore.model.objects import GetOptions, PutOptions
-from aiscore.model.storage import FaultKind
+from aiscore.model.storage import FaultKind, MountpathState
 from aiscore.model.xaction import XactionFilter, XactionKind, XactionState
 from aiscore.testing.archives import build
 from aiscore.testing.content import checksum_of, pattern
@@ -190,6 +190,20 @@ class TestPlacement:
             take(str(disk))
             assert read(name) == DATA[:size]
             assert max(there) not in store.core.mountpaths.all()
+
+    def test_a_disk_that_was_taken_again_is_not_cleared(self, store: Store, tmp_path: Path) -> None:
+        add_disks(store, tmp_path, 1)
+        disk = str(tmp_path / "disk0")
+        old = store.core.mountpaths.by_path(disk)
+        store.remove_mountpath(disk)
+        store.add_mountpath(disk)
+        for number in range(20):
+            store.put(BUCKET, f"o{number}", DATA, PUT)
+        # Another process that has waited until it is empty finds that it is gone.
+        assert store.core.mountpaths.forget(old)
+        for number in range(20):
+            assert store.read(BUCKET, f"o{number}", VERIFIED) == DATA
+        assert all(info.state is MountpathState.ENABLED for info in store.mountpaths())
 
     def test_a_disk_goes_while_pieces_are_moved_to_it(
         self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
