@@ -209,7 +209,7 @@ class TestPlacement:
         self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         add_disks(store, tmp_path, 2)
-        for number in range(20):
+        for number in range(100):
             store.put(BUCKET, f"o{number}", DATA[:100], PUT)
         files = store.core.files
         create = files.create
@@ -225,7 +225,7 @@ class TestPlacement:
         store.remove_mountpath(str(tmp_path / "disk0"))
         assert files.create == create, "it was moved to"
         assert len(store.mountpaths()) == 1
-        for number in range(20):
+        for number in range(100):
             assert store.read(BUCKET, f"o{number}", VERIFIED) == DATA[:100]
 
     @pytest.mark.parametrize("when", ["before it is opened", "before it is locked"])
