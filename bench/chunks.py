@@ -99,7 +99,8 @@ def put_and_get(
         put(bucket)()
     compare(contenders, rounds=rounds, swaps=True)
     table(where, contenders, unit="ms")
-    for verb, chunked, whole in (("PUT", *contenders[:2]), ("GET", *contenders[2:])):
+    for verb, at in (("PUT", 0), ("GET", 2)):
+        chunked, whole = contenders[at : at + 2]
         text = f"{verb} chunked, bandwidth over whole, {where}"
         goals.append(goal(text, ratio(whole, chunked), 0.95, at_most=False))
     return goals
