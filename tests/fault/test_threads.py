@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from aiscore.errors import (
     AlreadyExistsError,
     BatchAbortedError,
     BusyError,
+    InvalidArgumentError,
     NotFoundError,
     RangeNotSatisfiableError,
 )
@@ -67,8 +68,10 @@ def check(data: bytes) -> None:
 class Actor:
     """One thread's share: operations drawn from a seed."""
 
-    def __init__(self, transport: Transport, seed: int) -> None:
+    def __init__(self, transport: Transport, seed: int, disk: str = "") -> None:
+        """`disk` is a mountpath that is taken out now and then."""
         self.transport = transport
+        self.disk = disk
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
         self._kinds: list[Callable[[BucketRef, str], None]] = [
@@ -102,6 +105,8 @@ class Actor:
             self.clean_up,
             self.validate,
         ]
+        if disk:
+            self._rare.append(self.change_disks)
 
     def act(self, count: int) -> None:
         for number in range(count):
@@ -238,7 +243,23 @@ class Actor:
         self.transport.copy_bucket(bucket, self.other(bucket))
 
     def mirror(self, bucket: BucketRef, name: str) -> None:
-        self.transport.mirror_bucket(MIRRORED, self.random.choice((1, 2)))
+        try:
+            self.transport.mirror_bucket(MIRRORED, self.random.choice((1, 2)))
+        except InvalidArgumentError as error:
+            if not self.disk or "not enough mountpaths" not in error.message:
+                raise
+
+    def change_disks(self, bucket: BucketRef, name: str) -> None:
+        """Move everything off the disk, and take it again: nobody notices."""
+        try:
+            self.transport.remove_mountpath(self.disk)
+            self.transport.add_mountpath(self.disk)
+        except BusyError:
+            self.transport.enable_mountpath(self.disk)
+        except InvalidArgumentError as error:
+            # Another thread has removed it, and is about to clear it.
+            if "is not empty" not in error.message:
+                raise
 
     def rechunk(self, bucket: BucketRef, name: str) -> None:
         limit, size = self.random.choice(((0, 4096), (4096, 1024), (4096, 3000)))
@@ -272,13 +293,17 @@ def prepare(transport: Transport, second: Path) -> None:
             transport.put(bucket, shard, first.shard_content(shard))
 
 
-def act_together(transport: Transport, count: int) -> None:
-    actors = [Actor(transport, seed) for seed in range(1, THREADS + 1)]
+def act_together(transport: Transport, count: int, first_seed: int = 1, disk: str = "") -> None:
+    seeds = range(first_seed, first_seed + THREADS)
+    actors = [Actor(transport, seed, disk) for seed in seeds]
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(lambda actor: actor.act(count), actors)) == [None] * THREADS
     done = sum((actor.done for actor in actors), Counter())
     assert done["read"], "reads find something"
     # What is there in the end is whole, and every copy of it.
+    if disk:
+        with suppress(AlreadyExistsError):
+            transport.add_mountpath(disk)
     transport.mirror_bucket(MIRRORED, 2)
     transport.run_job(XactionKind.RESILVER)
     assert transport.validate().faults == ()
@@ -327,3 +352,10 @@ def test_threads_of_an_embedded_store(embedded: Transport, count: int) -> None:
 @pytest.mark.parametrize("count", [100, pytest.param(5_000, marks=pytest.mark.soak)])
 def test_clients_of_a_server_of_two_processes(served: Transport, count: int) -> None:
     act_together(served, count)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(20))
+def test_a_disk_that_comes_and_goes(embedded: Transport, tmp_path: Path, number: int) -> None:
+    with eager_threads():
+        act_together(embedded, 150, 100 * number, str(tmp_path / "second"))
