@@ -357,5 +357,6 @@ def test_clients_of_a_server_of_two_processes(served: Transport, count: int) -> 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(20))
 def test_a_disk_that_comes_and_goes(embedded: Transport, tmp_path: Path, number: int) -> None:
+    """Of ten of these one or two fail still: a read finds the object where it was before, though nothing is lost."""
     with eager_threads():
         act_together(embedded, 150, 100 * number, str(tmp_path / "second"))

@@ -255,8 +255,8 @@ class Mountpaths:
         # What is left behind by a crash here is a labelled directory that nothing refers to.
         with self._database.write() as connection:
             # Nobody adds it at the same time; who has added it again has its label and directories now.
-            query = "SELECT 1 FROM mountpaths WHERE path = ?"
-            if connection.execute(query, (mountpath.path,)).fetchone() is None:
+            connection.cache.clear()
+            if mountpath.path not in {other.path for other in self._known().values()}:
                 shutil.rmtree(pieces_root(mountpath.path), ignore_errors=True)
                 if os.path.exists(label_path(mountpath.path)):
                     os.unlink(label_path(mountpath.path))

@@ -191,15 +191,19 @@ class TestPlacement:
             assert read(name) == DATA[:size]
             assert max(there) not in store.core.mountpaths.all()
 
-    def test_a_disk_that_was_taken_again_is_not_cleared(self, store: Store, tmp_path: Path) -> None:
-        add_disks(store, tmp_path, 1)
-        disk = str(tmp_path / "disk0")
+    @pytest.mark.parametrize("inside", ["", "home/"])
+    def test_a_disk_that_was_taken_again_is_not_cleared(
+        self, store: Store, tmp_path: Path, inside: str
+    ) -> None:
+        disk = f"{tmp_path}/{inside}disk"
+        Path(disk).mkdir()
+        store.add_mountpath(disk)
         old = store.core.mountpaths.by_path(disk)
         store.remove_mountpath(disk)
         store.add_mountpath(disk)
         for number in range(20):
             store.put(BUCKET, f"o{number}", DATA, PUT)
-        # Another process that has waited until it is empty finds that it is gone.
+        # Another process that has waited until it was empty goes on only now.
         assert store.core.mountpaths.forget(old)
         for number in range(20):
             assert store.read(BUCKET, f"o{number}", VERIFIED) == DATA
