@@ -259,7 +259,9 @@ def _open(core: Core, bucket: BucketRow, name: str, handle: str) -> tuple[_Handl
             core.connection().cache.clear()
             found = _find(core, bucket, name, handle)
             if attempt and found.piece_id == state.piece_id:
-                raise storage_error(exc, cname) if isinstance(exc, OSError) else exc from exc
+                if isinstance(exc, OSError):
+                    raise storage_error(exc, cname) from exc
+                raise
             state = found
             continue
         except OSError as exc:
